@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# had: one non-recursive Makefile for GNU make, no configure step.
+#	make [all]	build into build/$(BUILD)
+#	make check	everything that proves it; ends with N passed, N failed
+#	make demo	two nodes, a service and every kind of trouble, narrated
+# BUILD=release|debug|asan|tsan|cov, CC=gcc|clang, V=1 shows commands.
+
+BUILD ?= release
+CC = gcc
+V ?= 0
+PREFIX ?= /usr
+SYSCONFDIR ?= /etc
+DESTDIR ?=
+WERROR ?=
+
+O := build/$(BUILD)
+VERSION := 0.1.0
+DEPS_STAMP := build/.deps
+
+ifeq ($(V),0)
+Q := @
+SAY = @echo "  $(1)	$(2)"
+else
+Q :=
+SAY = @:
+endif
+
+# Pure: bytes in, structs out.  No I/O, no clock, no allocation after start.
+CODEC := \
+	src/wire.c \
+	src/conf_lex.c \
+	src/conf_parse.c \
+	src/conf_check.c \
+	src/conf_print.c \
+	src/statefile.c \
+	mirror/dirtymap.c \
+	mirror/rangelock.c \
+	mirror/mmeta.c \
+	mirror/mproto.c \
+	mirror/nbd_proto.c \
+	lockmgr/lock_proto.c \
+	vip/vip_packet.c
+
+# Pure: deterministic state machines.
+CORE := \
+	src/member.c \
+	src/member_peer.c \
+	src/svc.c \
+	src/svc_plan.c \
+	sctp/link.c \
+	vip/vip.c \
+	mirror/mirror.c \
+	mirror/mdecide.c \
+	mirror/mwrite.c \
+	mirror/mread.c \
+	mirror/mpeer.c \
+	mirror/mintent.c \
+	mirror/resync.c \
+	lockmgr/lock.c \
+	lockmgr/lock_queue.c \
+	lockmgr/lock_dist.c \
+	lockmgr/lock_recover.c \
+	lockmgr/lock_client.c
+
+# Pure: one node, all cores composed.
+NODE := \
+	src/node.c \
+	src/node_mir.c \
+	src/node_lock.c \
+	src/node_svc.c \
+	src/node_status.c \
+	src/node_why.c
+
+# They touch the world.
+DRIVER := \
+	src/log.c \
+	src/loop.c \
+	src/worker.c \
+	src/state.c \
+	src/svc_run.c \
+	src/ctl.c \
+	src/ctl_status.c \
+	src/keyfile.c \
+	sctp/assoc.c \
+	sctp/assoc_io.c \
+	sctp/sctp_sock.c \
+	sctp/seal.c \
+	sctp/seal_tls.c \
+	vip/vip_addr.c \
+	vip/vip_guard.c \
+	vip/vip_guard_nft.c \
+	vip/vip_announce.c \
+	mirror/mdisk.c \
+	mirror/nbd.c \
+	mirror/nbd_req.c \
+	mirror/nbd_kernel.c \
+	mirror/mvolume.c \
+	lockmgr/lock_sock.c
+
+HAD := \
+	src/had.c \
+	src/drive.c \
+	src/drive_net.c \
+	src/drive_vol.c \
+	src/drive_ctl.c \
+	src/drive_svc.c
+
+HACTL := \
+	src/hactl.c \
+	src/hactl_cmd.c \
+	src/hactl_ask.c \
+	src/hactl_text.c \
+	src/hactl_table.c \
+	src/hactl_json.c \
+	src/hactl_volume.c \
+	src/hactl_lock.c
+
+HALOCK := \
+	lockmgr/halock.c \
+	lockmgr/halock_sync.c
+
+SIM := $(wildcard regress/sim/*.c)
+TESTS := $(wildcard regress/unit/*_test.c)
+FUZZ := $(wildcard regress/fuzz/*_fuzz.c)
+TOOLS := $(wildcard regress/lab/tools/*.c) $(wildcard regress/bench/tools/*.c)
+MAN := $(wildcard man/*.[1-8])
+
+exist = $(wildcard $(1))
+CODEC := $(call exist,$(CODEC))
+CORE := $(call exist,$(CORE))
+NODE := $(call exist,$(NODE))
+DRIVER := $(call exist,$(DRIVER))
+HAD := $(call exist,$(HAD))
+HACTL := $(call exist,$(HACTL))
+HALOCK := $(call exist,$(HALOCK))
+PURE := $(CODEC) $(CORE) $(NODE)
+
+obj = $(patsubst %.c,$(O)/%.o,$(1))
+
+LIBS := -lsctp -lnftnl -lmnl -lssl -lcrypto -lsystemd -luring -lbsd \
+	-ljansson -lxxhash -lblkid -lpthread
+
+CPPFLAGS += -D_GNU_SOURCE -DHAD_VERSION='"$(VERSION)"' \
+	-DSYSCONFDIR='"$(SYSCONFDIR)"' -DPREFIX='"$(PREFIX)"' \
+	-Isrc -Isctp -Ivip -Imirror -Ilockmgr
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+	-Wpointer-arith -Wcast-qual -Wwrite-strings -Wundef -Wvla \
+	-Wno-missing-field-initializers $(WERROR)
+CSTD := -std=gnu11 -fno-strict-aliasing -fPIC -pthread
+
+ifeq ($(BUILD),release)
+OPT := -O2 -g -fstack-protector-strong -fstack-clash-protection \
+	-D_FORTIFY_SOURCE=2 -fcf-protection
+LDOPT := -Wl,-z,relro,-z,now,-z,noexecstack
+else ifeq ($(BUILD),debug)
+OPT := -O0 -g3
+else ifeq ($(BUILD),asan)
+OPT := -O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer \
+	-fno-sanitize-recover=undefined
+LDOPT := -fsanitize=address,undefined
+else ifeq ($(BUILD),tsan)
+OPT := -O1 -g -fsanitize=thread
+LDOPT := -fsanitize=thread
+else ifeq ($(BUILD),cov)
+OPT := -O0 -g --coverage
+LDOPT := --coverage
+else
+$(error BUILD=$(BUILD): expected release, debug, asan, tsan or cov)
+endif
+CFLAGS_ALL = $(CSTD) $(OPT) $(WARN) $(CFLAGS)
+
+BINS := $(if $(wildcard src/had.c),$(O)/had) \
+	$(if $(wildcard src/hactl.c),$(O)/hactl) \
+	$(if $(HALOCK),$(O)/libhalock.a $(O)/libhalock.so)
+SIMBIN := $(if $(SIM),$(O)/sim)
+TESTBINS := $(patsubst regress/unit/%.c,$(O)/unit/%,$(TESTS))
+TOOLBINS := $(patsubst %.c,$(O)/tools/%,$(notdir $(TOOLS)))
+
+.PHONY: all install check lint unit sim fuzz lab bench demo deps clean tests
+.SECONDARY:
+all: $(BINS)
+
+tests: $(TESTBINS) $(SIMBIN) $(TOOLBINS)
+
+$(O)/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(call SAY,CC,$<)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+
+$(O)/libpure.a: $(call obj,$(PURE))
+	$(call SAY,AR,$@)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(O)/libdriver.a: $(call obj,$(DRIVER))
+	$(call SAY,AR,$@)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(O)/libhalock.a: $(call obj,$(HALOCK) $(call exist,lockmgr/lock_proto.c))
+	$(call SAY,AR,$@)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(O)/libhalock.so: $(call obj,$(HALOCK) $(call exist,lockmgr/lock_proto.c))
+	$(call SAY,LD,$@)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) $(LDOPT) -shared \
+	    -Wl,-soname,libhalock.so.0 -Wl,--no-undefined \
+	    -Wl,--version-script=lockmgr/halock.map \
+	    -o $@ $^ -lpthread
+	$(Q)ln -sf libhalock.so $(O)/libhalock.so.0
+
+ARCHIVES := $(O)/libpure.a $(O)/libdriver.a
+
+$(O)/had: $(call obj,$(HAD)) $(ARCHIVES)
+	$(call SAY,LD,$@)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) $(LDOPT) -o $@ \
+	    $(call obj,$(HAD)) -Wl,--start-group $(ARCHIVES) -Wl,--end-group \
+	    $(LIBS)
+
+$(O)/hactl: $(call obj,$(HACTL)) $(ARCHIVES) $(O)/libhalock.a
+	$(call SAY,LD,$@)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) $(LDOPT) -o $@ \
+	    $(call obj,$(HACTL)) -Wl,--start-group $(O)/libhalock.a \
+	    $(ARCHIVES) -Wl,--end-group $(LIBS)
+
+# The simulator links the very objects of the daemon.
+$(O)/sim: $(call obj,$(SIM)) $(ARCHIVES)
+	$(call SAY,LD,$@)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) $(LDOPT) -o $@ $(call obj,$(SIM)) \
+	    -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(LIBS)
+
+$(O)/unit/%: $(O)/regress/unit/%.o $(ARCHIVES) $(O)/libhalock.a
+	@mkdir -p $(@D)
+	$(call SAY,LD,$@)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) $(LDOPT) -o $@ $< \
+	    -Wl,--start-group $(O)/libhalock.a $(ARCHIVES) -Wl,--end-group \
+	    -lcmocka $(LIBS)
+
+$(O)/tools/%: $(O)/regress/lab/tools/%.o $(O)/libhalock.a
+	@mkdir -p $(@D)
+	$(call SAY,LD,$@)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) $(LDOPT) -o $@ $< \
+	    $(O)/libhalock.a -lsctp -lpthread
+
+$(O)/tools/%: $(O)/regress/bench/tools/%.o $(O)/libhalock.a
+	@mkdir -p $(@D)
+	$(call SAY,LD,$@)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) $(LDOPT) -o $@ $< \
+	    $(O)/libhalock.a -lsctp -lpthread
+
+-include $(shell find $(O) -name '*.d' 2>/dev/null)
+
+deps:
+	$(Q)rc/deps
+
+clean:
+	rm -rf build

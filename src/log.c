@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-journal.h>
+#include <time.h>
+
+#include "log.h"
+
+static struct {
+	const char *prog; /* borrowed */
+	int verbose;
+	bool to_journal;
+	char node[HAD_NAME_MAX];
+	uint64_t epoch;
+} ctx = {.prog = "had"};
+
+void
+log_init(const char *prog, int verbose, bool to_journal)
+{
+	ctx.prog = prog;
+	ctx.verbose = verbose;
+	ctx.to_journal = to_journal;
+}
+
+void
+log_context(const char *node, uint64_t epoch)
+{
+	snprintf(ctx.node, sizeof(ctx.node), "%s", node);
+	ctx.epoch = epoch;
+}
+
+static const char *
+level_name(enum had_level level)
+{
+	switch (level) {
+	case HAD_ERR:
+		return "error";
+	case HAD_WARN:
+		return "warning";
+	case HAD_INFO:
+		return "info";
+	case HAD_DEBUG:
+		return "debug";
+	}
+	return "?";
+}
+
+static monotime_t
+log_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_BOOTTIME, &ts);
+	return (monotime_t){(int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000};
+}
+
+void
+log_at(enum had_level level, const char *rule, const char *object,
+    const char *text)
+{
+	if (level == HAD_DEBUG && ctx.verbose == 0)
+		return;
+	if (ctx.to_journal) {
+		sd_journal_send("MESSAGE=%s%s%s", object, *object ? ": " : "",
+		    text, "PRIORITY=%d", (int)level, "SYSLOG_IDENTIFIER=%s",
+		    ctx.prog, "HAD_NODE=%s", ctx.node, "HAD_EPOCH=%llu",
+		    (unsigned long long)ctx.epoch, "HAD_RULE=%s", rule,
+		    "HAD_OBJECT=%s", object, NULL);
+		return;
+	}
+	monotime_t now = log_now();
+	fprintf(stderr, "%5lld.%06lld %s: %s: %s%s%s%s%s%s\n",
+	    (long long)(now.us / 1000000), (long long)(now.us % 1000000),
+	    ctx.prog, level_name(level), object, *object ? ": " : "", text,
+	    *rule ? " [" : "", rule, *rule ? "]" : "");
+}
+
+static void
+log_v(enum had_level level, const char *suffix, const char *fmt, va_list ap)
+{
+	char text[1024];
+	int n;
+
+	n = vsnprintf(text, sizeof(text), fmt, ap);
+	if (n >= 0 && suffix != NULL && (size_t)n < sizeof(text))
+		snprintf(text + n, sizeof(text) - (size_t)n, ": %s", suffix);
+	log_at(level, "", "", text);
+}
+
+#define LOG_BODY(level, suffix)                   \
+	do {                                      \
+		va_list ap;                       \
+		va_start(ap, fmt);                \
+		log_v((level), (suffix), fmt, ap); \
+		va_end(ap);                       \
+	} while (0)
+
+void
+log_warn(const char *fmt, ...)
+{
+	const char *why = strerror(errno);
+
+	LOG_BODY(HAD_WARN, why);
+}
+
+void
+log_warnx(const char *fmt, ...)
+{
+	LOG_BODY(HAD_WARN, NULL);
+}
+
+void
+log_info(const char *fmt, ...)
+{
+	LOG_BODY(HAD_INFO, NULL);
+}
+
+void
+log_debug(const char *fmt, ...)
+{
+	if (ctx.verbose > 0)
+		LOG_BODY(HAD_DEBUG, NULL);
+}
+
+void
+fatal(const char *fmt, ...)
+{
+	const char *why = strerror(errno);
+
+	LOG_BODY(HAD_ERR, why);
+	exit(1);
+}
+
+void
+fatalx(const char *fmt, ...)
+{
+	LOG_BODY(HAD_ERR, NULL);
+	exit(1);
+}
+
+bool
+log_allowed(struct log_limit *l, monotime_t now, uint32_t *suppressed)
+{
+	if (mt_before(now, l->next)) {
+		l->suppressed++;
+		return false;
+	}
+	*suppressed = l->suppressed;
+	l->suppressed = 0;
+	l->next = mt_add_ms(now, 1000);
+	return true;
+}
+
+/* abort(3), so that a core file and the watchdog tell the story. */
+void
+had_assert_fail(const char *file, int line, const char *expr)
+{
+	fprintf(stderr, "%s: %s:%d: assertion failed: %s\n", ctx.prog, file,
+	    line, expr);
+	abort();
+}
