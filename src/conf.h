@@ -12,19 +12,19 @@ enum conf_silent { CONF_SILENT_UNSET, CONF_SILENT_TAKEOVER, CONF_SILENT_WAIT };
 
 struct conf_link {
 	char name[HAD_NAME_MAX];
-	char addr[46];		/* as written; numeric IPv4 or IPv6 */
+	char addr[46]; /* as written; numeric IPv4 or IPv6 */
 	char ifname[16];
-	uint8_t index;		/* same for one link name on every node */
+	uint8_t index; /* same for one link name on every node */
 };
 
 struct conf_node {
 	char name[HAD_NAME_MAX];
-	uint8_t id;		/* 1..16 */
-	uint8_t key[32];	/* SHA-256 of the SubjectPublicKeyInfo */
+	uint8_t id; /* 1..16 */
+	uint8_t key[32]; /* SHA-256 of the SubjectPublicKeyInfo */
 	bool key_set;
 	struct conf_link links[HAD_LINKS_MAX];
 	uint8_t n_links;
-	int line;		/* of its block, for messages of the checker */
+	int line; /* of its block, for messages of the checker */
 };
 
 enum conf_write { CONF_WRITE_DISK };
@@ -33,7 +33,7 @@ struct conf_volume {
 	char name[HAD_NAME_MAX];
 	char device[HAD_PATH_MAX]; /* backing device or regular file */
 	char meta[HAD_PATH_MAX]; /* "" = internal, at the device's end */
-	uint16_t id;		/* index in volumes[], in file order */
+	uint16_t id; /* index in volumes[], in file order */
 	enum conf_write write;
 	uint32_t resync_rate_kib; /* limit per second, 0 = as fast as it goes */
 	int line;
@@ -42,11 +42,11 @@ struct conf_volume {
 struct conf_address {
 	char name[HAD_NAME_MAX];
 	char addr[46];
-	uint8_t family;		/* 4 or 6 */
-	uint8_t bytes[16];	/* network order; IPv4 in the first four */
+	uint8_t family; /* 4 or 6 */
+	uint8_t bytes[16]; /* network order; IPv4 in the first four */
 	uint8_t prefix;
 	char ifname[16];
-	uint16_t id;		/* index in addresses[] */
+	uint16_t id; /* index in addresses[] */
 	int line;
 };
 
@@ -59,13 +59,14 @@ enum conf_step_type {
 
 struct conf_step {
 	enum conf_step_type type;
-	uint16_t ref;		/* VOLUME, MOUNT: volume id; ADDRESS: address id */
-	uint32_t timeout_ms;	/* deadline of start and of stop; never 0 */
+	uint16_t ref; /* VOLUME, MOUNT: volume id; ADDRESS: address id */
+	uint32_t timeout_ms; /* deadline of start and of stop; never 0 */
 	/* MOUNT */
 	char dir[HAD_PATH_MAX];
 	char fstype[16];
-	char options[128];	/* mount -o, "" = defaults */
-	/* COMMAND: each is run by /bin/sh -c; stop "" = terminate start's group */
+	char options[128]; /* mount -o, "" = defaults */
+	/* COMMAND: each is run by /bin/sh -c; stop "" = terminate start's group
+	 */
 	char name[HAD_NAME_MAX];
 	char start[HAD_PATH_MAX];
 	char stop[HAD_PATH_MAX];
@@ -75,23 +76,24 @@ struct conf_step {
 
 struct conf_service {
 	char name[HAD_NAME_MAX];
-	uint8_t prefer;		/* node id, 0 = none */
-	bool failback;		/* failback auto; default never */
-	uint16_t id;		/* index in services[] */
+	uint8_t prefer; /* node id, 0 = none */
+	bool failback; /* failback auto; default never */
+	uint16_t id; /* index in services[] */
 	struct conf_step steps[HAD_STEPS_MAX]; /* in starting order */
 	uint8_t n_steps;
 	/* health check; "" = none */
 	char check[HAD_PATH_MAX];
 	uint32_t check_every_ms;
 	uint32_t check_timeout_ms;
-	bool data;		/* derived: has a volume step */
+	bool data; /* derived: has a volume step */
 	int line;
 };
 
 struct conf_lockspace {
 	char name[HAD_NAME_MAX];
-	char group[HAD_NAME_MAX]; /* "" = root only; clients of it may connect */
-	uint32_t locks_max;	/* per node, all clients */
+	char
+	    group[HAD_NAME_MAX]; /* "" = root only; clients of it may connect */
+	uint32_t locks_max; /* per node, all clients */
 	uint16_t id;
 	int line;
 };
@@ -99,16 +101,16 @@ struct conf_lockspace {
 /* Derived from heartbeat and dead; proven by conf_check.  Milliseconds. */
 struct conf_timers {
 	uint32_t heartbeat_ms;
-	uint32_t lease_ms;	/* guard lease, 2 * heartbeat <= lease < dead */
+	uint32_t lease_ms; /* guard lease, 2 * heartbeat <= lease < dead */
 	uint32_t dead_ms;
-	uint32_t takeover_ms;	/* >= lease * 1.02 + margin, from last receive */
+	uint32_t takeover_ms; /* >= lease * 1.02 + margin, from last receive */
 };
 
 struct conf {
 	char cluster[HAD_NAME_MAX];
 	struct conf_timers t;
 	enum conf_silent silent;
-	uint16_t port;		/* SCTP: ctl; bulk is port + 1, hb port + 2 + link */
+	uint16_t port; /* SCTP: ctl; bulk is port + 1, hb port + 2 + link */
 	struct conf_node nodes[HAD_NODES_MAX];
 	struct conf_volume volumes[HAD_VOLUMES_MAX];
 	struct conf_address addresses[HAD_ADDRESSES_MAX];
@@ -125,9 +127,9 @@ struct conf {
 
 /* A list of messages, "file:line:col: got X, expected Y". */
 struct conf_errors {
-	char *text;		/* caller's buffer, lines end in \n */
+	char *text; /* caller's buffer, lines end in \n */
 	size_t size, used;
-	unsigned count;		/* also counts what did not fit in text */
+	unsigned count; /* also counts what did not fit in text */
 };
 
 /*
@@ -153,8 +155,8 @@ size_t conf_print_timers(const struct conf *c, char *buf, size_t size);
 /* Look-ups; NULL if there is none. */
 const struct conf_node *conf_node(const struct conf *, uint8_t id);
 const struct conf_node *conf_node_named(const struct conf *, const char *);
-const struct conf_service *conf_service_named(const struct conf *,
-    const char *);
+const struct conf_service *conf_service_named(
+    const struct conf *, const char *);
 const struct conf_volume *conf_volume_named(const struct conf *, const char *);
 
 #endif

@@ -60,17 +60,17 @@ mt_min(monotime_t a, monotime_t b)
 
 /* Limits.  Memory is sized from them or from the configuration. */
 enum {
-	HAD_NODES_MAX = 16,	/* node ids are 1..16; set bit id - 1 */
+	HAD_NODES_MAX = 16, /* node ids are 1..16; set bit id - 1 */
 	HAD_LINKS_MAX = 4,
 	HAD_VOLUMES_MAX = 16,
 	HAD_ADDRESSES_MAX = 256,
 	HAD_SERVICES_MAX = 32,
 	HAD_STEPS_MAX = 32,
 	HAD_LOCKSPACES_MAX = 16,
-	HAD_NAME_MAX = 32,	/* bytes, the terminating NUL included */
+	HAD_NAME_MAX = 32, /* bytes, the terminating NUL included */
 	HAD_PATH_MAX = 256,
 	HAD_MSG_MAX = 128 * 1024, /* one message on the wire, sealed */
-	HAD_IO_MAX = 64 * 1024,	/* one volume request piece; see mirror.h */
+	HAD_IO_MAX = 64 * 1024, /* one volume request piece; see mirror.h */
 };
 
 typedef uint16_t nodeset_t;

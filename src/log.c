@@ -90,12 +90,12 @@ log_v(enum had_level level, const char *suffix, const char *fmt, va_list ap)
 	log_at(level, "", "", text);
 }
 
-#define LOG_BODY(level, suffix)                   \
-	do {                                      \
-		va_list ap;                       \
-		va_start(ap, fmt);                \
+#define LOG_BODY(level, suffix) \
+	do { \
+		va_list ap; \
+		va_start(ap, fmt); \
 		log_v((level), (suffix), fmt, ap); \
-		va_end(ap);                       \
+		va_end(ap); \
 	} while (0)
 
 void

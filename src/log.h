@@ -17,7 +17,7 @@ void log_context(const char *node, uint64_t epoch);
 
 void log_at(enum had_level level, const char *rule, const char *object,
     const char *text);
-void log_warn(const char *fmt, ...) PRINTF_LIKE(1, 2);  /* + strerror(errno) */
+void log_warn(const char *fmt, ...) PRINTF_LIKE(1, 2); /* + strerror(errno) */
 void log_warnx(const char *fmt, ...) PRINTF_LIKE(1, 2);
 void log_info(const char *fmt, ...) PRINTF_LIKE(1, 2);
 void log_debug(const char *fmt, ...) PRINTF_LIKE(1, 2);

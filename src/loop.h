@@ -21,11 +21,11 @@ struct loop_lag {
 	uint32_t p50_us, p99_us, max_us;
 };
 struct loop;
-struct loop *loop_new(void);		/* fatal on failure */
+struct loop *loop_new(void); /* fatal on failure */
 void loop_free(struct loop *);
-sd_event *loop_event(struct loop *);	/* borrowed */
+sd_event *loop_event(struct loop *); /* borrowed */
 void loop_lag(const struct loop *, struct loop_lag *);
-int loop_run(struct loop *);		/* until loop_exit(); its code */
+int loop_run(struct loop *); /* until loop_exit(); its code */
 void loop_exit(struct loop *, int code);
 
 /*

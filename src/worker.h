@@ -13,8 +13,8 @@ struct worker;
 typedef int (*worker_run)(void *job);
 typedef void (*worker_done)(void *job, int result);
 
-struct worker *worker_new(sd_event *);	/* NULL and errno on failure */
-void worker_free(struct worker *);	/* waits for jobs under way */
+struct worker *worker_new(sd_event *); /* NULL and errno on failure */
+void worker_free(struct worker *); /* waits for jobs under way */
 /* job stays the caller's until done runs.  Returns 0, or -1 and errno. */
 int worker_submit(struct worker *, worker_run, worker_done, void *job);
 
