@@ -177,7 +177,8 @@ SIMBIN := $(if $(SIM),$(O)/sim)
 TESTBINS := $(patsubst regress/unit/%.c,$(O)/unit/%,$(TESTS))
 TOOLBINS := $(patsubst %.c,$(O)/tools/%,$(notdir $(TOOLS)))
 
-.PHONY: all install check lint unit sim fuzz lab bench demo deps clean tests
+.PHONY: all install check lint unit sim fuzz fuzzbins lab bench demo deps clean \
+	tests asan-tests
 .SECONDARY:
 all: $(BINS)
 
@@ -249,8 +250,79 @@ $(O)/tools/%: $(O)/regress/bench/tools/%.o $(O)/libhalock.a
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
 
+# What a fresh machine lacks is installed once; build/.deps remembers.
+$(DEPS_STAMP): rc/deps
+	@mkdir -p $(@D)
+	$(Q)rc/deps
+	@touch $@
+
 deps:
 	$(Q)rc/deps
+
+export PURE CODEC CORE NODE DRIVER HAD HACTL HALOCK SIM O
+
+lint: all
+	$(Q)regress/lint/run
+
+unit: $(TESTBINS)
+	$(Q)regress/check unit
+
+sim: $(SIMBIN)
+	$(Q)$(SIMBIN) -n $(or $(SEEDS),200) $(if $(SEED),-s $(SEED))
+
+# Each parser under libFuzzer with ASan and UBSan; TIME=seconds per target.
+FUZZFLAGS := -std=gnu11 -D_GNU_SOURCE -g -O1 -fno-strict-aliasing \
+	-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
+build/fuzz/%: regress/fuzz/%.c $(PURE) $(wildcard */*.h) Makefile
+	@mkdir -p $(@D)
+	$(call SAY,FUZZ,$@)
+	$(Q)clang $(CPPFLAGS) $(FUZZFLAGS) -o $@ $< $(PURE) src/log.c \
+	    sctp/seal.c -lsystemd -lbsd -lxxhash -lcrypto
+FUZZBINS := $(patsubst regress/fuzz/%.c,build/fuzz/%,$(FUZZ))
+fuzzbins: $(FUZZBINS)
+fuzz: $(FUZZBINS)
+	$(Q)for t in $(FUZZBINS); do \
+	    regress/fuzz/short $$t $(or $(TIME),600) || exit 1; done
+
+lab: all tests
+	$(Q)regress/lab/run -m guest $(or $(T),regress/lab/t/*.t)
+
+bench: $(DEPS_STAMP)
+	$(Q)$(MAKE) --no-print-directory all tests
+	$(Q)regress/bench/run
+
+demo: $(DEPS_STAMP)
+	$(Q)$(MAKE) --no-print-directory all tests
+	$(Q)regress/demo/run
+
+# Built thrice: as released, by the other compiler, and with sanitizers.
+check: $(DEPS_STAMP)
+	$(Q)$(MAKE) --no-print-directory -j2 WERROR=-Werror all tests
+	$(Q)$(MAKE) --no-print-directory -j2 WERROR=-Werror CC=clang \
+	    O=build/clang all
+	$(Q)$(MAKE) --no-print-directory -j2 BUILD=asan WERROR=-Werror \
+	    asan-tests
+	$(Q)$(MAKE) --no-print-directory -j2 fuzzbins
+	$(Q)regress/check
+
+asan-tests: $(TESTBINS)
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/lib \
+	    $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(SYSCONFDIR)/had \
+	    $(DESTDIR)$(PREFIX)/share/doc/had/examples \
+	    $(DESTDIR)$(PREFIX)/lib/systemd/system
+	install -m 755 $(O)/had $(O)/hactl $(DESTDIR)$(PREFIX)/sbin
+	install -m 644 $(O)/libhalock.a $(DESTDIR)$(PREFIX)/lib
+	install -m 755 $(O)/libhalock.so $(DESTDIR)$(PREFIX)/lib/libhalock.so.0
+	ln -sf libhalock.so.0 $(DESTDIR)$(PREFIX)/lib/libhalock.so
+	install -m 644 lockmgr/halock.h $(DESTDIR)$(PREFIX)/include
+	install -m 644 etc/*.conf $(DESTDIR)$(PREFIX)/share/doc/had/examples
+	install -m 644 rc/had.service $(DESTDIR)$(PREFIX)/lib/systemd/system
+	for m in $(MAN); do s=$${m##*.}; \
+	    install -d $(DESTDIR)$(PREFIX)/share/man/man$$s && \
+	    install -m 644 $$m $(DESTDIR)$(PREFIX)/share/man/man$$s || exit 1; \
+	done
 
 clean:
 	rm -rf build
