@@ -36,7 +36,7 @@ struct conf_volume {
 	uint16_t id; /* index in volumes[], in file order */
 	enum conf_write write;
 	uint32_t resync_rate_kib; /* limit per second, 0 = as fast as it goes */
-	int line;
+	int line, col;
 };
 
 struct conf_address {
@@ -47,7 +47,7 @@ struct conf_address {
 	uint8_t prefix;
 	char ifname[16];
 	uint16_t id; /* index in addresses[] */
-	int line;
+	int line, col;
 };
 
 enum conf_step_type {
@@ -71,7 +71,7 @@ struct conf_step {
 	char start[HAD_PATH_MAX];
 	char stop[HAD_PATH_MAX];
 	char status[HAD_PATH_MAX]; /* "" = none */
-	int line;
+	int line, col;
 };
 
 struct conf_service {
@@ -86,7 +86,7 @@ struct conf_service {
 	uint32_t check_every_ms;
 	uint32_t check_timeout_ms;
 	bool data; /* derived: has a volume step */
-	int line;
+	int line, col;
 };
 
 struct conf_lockspace {
@@ -95,7 +95,7 @@ struct conf_lockspace {
 	    group[HAD_NAME_MAX]; /* "" = root only; clients of it may connect */
 	uint32_t locks_max; /* per node, all clients */
 	uint16_t id;
-	int line;
+	int line, col;
 };
 
 /* Derived from heartbeat and dead; proven by conf_check.  Milliseconds. */
@@ -132,15 +132,40 @@ struct conf_errors {
 	unsigned count; /* also counts what did not fit in text */
 };
 
+/* What holds where the file says nothing.  had.conf(5) lists them. */
+enum {
+	CONF_PORT = 7750,	/* 7750..7755: not assigned by IANA */
+	CONF_HEARTBEAT_MS = 100,
+	CONF_DEAD_MS = 500,
+	CONF_VOLUME_TIMEOUT_MS = 30 * 1000,
+	CONF_MOUNT_TIMEOUT_MS = 60 * 1000,
+	CONF_COMMAND_TIMEOUT_MS = 30 * 1000,
+	CONF_ADDRESS_TIMEOUT_MS = 10 * 1000,
+	CONF_CHECK_EVERY_MS = 2 * 1000,
+	CONF_CHECK_TIMEOUT_MS = 5 * 1000,
+	CONF_LOCKS = 16384,
+};
+
 /*
- * Parses and checks len bytes.  file is only named in messages.  Returns 0,
+ * Kernel timeouts end on a jiffy and the clocks of two machines differ by
+ * less than 2 %: who waits for another's lease waits lease * 1.02 + margin.
+ */
+enum { CONF_MARGIN_MS = 10 };
+
+/*
+ * Parses and checks len bytes.  What is wrong with the words hides what is
+ * wrong with their meaning: the checker runs once the parser has no error.  file is only named in messages.  Returns 0,
  * or -1 with errors->count > 0; c is filled as far as it was understood.
  * Does no I/O.  struct conf is large: keep it on the heap.
  */
 int conf_parse(struct conf *c, const char *file, const char *bytes, size_t len,
     struct conf_errors *errors);
 
-/* The checker alone, for a struct conf built by other means. */
+/*
+ * The checker alone, for a struct conf built by other means: fills in what
+ * is derived (lease, takeover, ids, link indexes, address bytes, data).
+ * Steps refer by ref, names are only for messages.
+ */
 int conf_check(struct conf *c, const char *file, struct conf_errors *errors);
 
 /*
