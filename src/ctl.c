@@ -153,6 +153,9 @@ ctl_done(
 	if (c != NULL)
 		c->busy = false;
 	ctl_send(ctl, token, last);
+	/* The client may have asked the next thing meanwhile. */
+	if ((c = client_of(ctl, token)) != NULL && !c->serving)
+		client_serve(c);
 }
 
 static void
@@ -186,6 +189,7 @@ client_serve(struct client *c)
 	uint32_t serial = c->serial;
 	char *end;
 
+	c->serving = true;
 	while (c->fd >= 0 && c->serial == serial && !c->busy &&
 	       (end = memchr(c->in, '\n', c->in_used)) != NULL) {
 		char line[CTL_REQUEST_MAX];
@@ -196,6 +200,7 @@ client_serve(struct client *c)
 		memmove(c->in, end + 1, c->in_used);
 		client_request(c, line, len);
 	}
+	c->serving = false;
 }
 
 static int
