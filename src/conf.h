@@ -15,6 +15,7 @@ struct conf_link {
 	char addr[46]; /* as written; numeric IPv4 or IPv6 */
 	char ifname[16];
 	uint8_t index; /* same for one link name on every node */
+	int line, col;
 };
 
 struct conf_node {
@@ -24,7 +25,7 @@ struct conf_node {
 	bool key_set;
 	struct conf_link links[HAD_LINKS_MAX];
 	uint8_t n_links;
-	int line; /* of its block, for messages of the checker */
+	int line, col; /* of its block, for messages of the checker */
 };
 
 enum conf_write { CONF_WRITE_DISK };
@@ -65,9 +66,8 @@ struct conf_step {
 	char dir[HAD_PATH_MAX];
 	char fstype[16];
 	char options[128]; /* mount -o, "" = defaults */
-	/* COMMAND: each is run by /bin/sh -c; stop "" = terminate start's group
-	 */
-	char name[HAD_NAME_MAX];
+	char name[HAD_NAME_MAX]; /* of the volume, address or command */
+	/* COMMAND: run by /bin/sh -c; stop "" = terminate start's group */
 	char start[HAD_PATH_MAX];
 	char stop[HAD_PATH_MAX];
 	char status[HAD_PATH_MAX]; /* "" = none */
@@ -111,6 +111,7 @@ struct conf {
 	struct conf_timers t;
 	enum conf_silent silent;
 	uint16_t port; /* SCTP: ctl; bulk is port + 1, hb port + 2 + link */
+	int line, col; /* of the cluster block */
 	struct conf_node nodes[HAD_NODES_MAX];
 	struct conf_volume volumes[HAD_VOLUMES_MAX];
 	struct conf_address addresses[HAD_ADDRESSES_MAX];
@@ -134,7 +135,7 @@ struct conf_errors {
 
 /* What holds where the file says nothing.  had.conf(5) lists them. */
 enum {
-	CONF_PORT = 7750,	/* 7750..7755: not assigned by IANA */
+	CONF_PORT = 7750, /* 7750..7755: not assigned by IANA */
 	CONF_HEARTBEAT_MS = 100,
 	CONF_DEAD_MS = 500,
 	CONF_VOLUME_TIMEOUT_MS = 30 * 1000,
@@ -153,10 +154,11 @@ enum {
 enum { CONF_MARGIN_MS = 10 };
 
 /*
- * Parses and checks len bytes.  What is wrong with the words hides what is
- * wrong with their meaning: the checker runs once the parser has no error.  file is only named in messages.  Returns 0,
- * or -1 with errors->count > 0; c is filled as far as it was understood.
- * Does no I/O.  struct conf is large: keep it on the heap.
+ * Parses and checks len bytes.  The checker runs only when the parser found
+ * no error: what is wrong with the words hides what is wrong with their
+ * meaning.  file is only named in messages.  Returns 0, or -1 with
+ * errors->count > 0; c is filled as far as it was understood.  Does no I/O.
+ * struct conf is large: keep it on the heap.
  */
 int conf_parse(struct conf *c, const char *file, const char *bytes, size_t len,
     struct conf_errors *errors);
