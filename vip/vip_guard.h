@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Driver: the guard, a dead man's switch in nftables (family netdev, ingress
+ * and egress of the interfaces, so ARP, IPv4, IPv6 and neighbour discovery).
+ *
+ * had_guard  persistent.  Drops everything from and to a service address that
+ *            does not carry the permission: one bit of the packet's mark,
+ *            which it clears before (nobody else can grant it) and after
+ *            (nobody else sees it).
+ * had_lease  owned by this process's socket (NFT_TABLE_F_OWNER): the kernel
+ *            removes it when the process dies.  Gives the permission to
+ *            packets of the addresses in its sets lease4 and lease6, whose
+ *            elements run out on their own, and drops the others too, so that
+ *            a flush of had_guard opens nothing while the daemon lives.
+ *
+ * Dead daemon: had_lease is gone, nothing gets the permission.  Frozen
+ * daemon: the elements run out.  Flushed ruleset: had_lease survives (it is
+ * owned) and still drops; had_guard is put back at once.  Packets are dropped
+ * silently: no reset, no ICMP error, so that TCP retries until somebody
+ * answers.
+ */
+#ifndef VIP_GUARD_H
+#define VIP_GUARD_H
+
+#include <systemd/sd-event.h>
+
+#include "vip.h"
+
+/* The bit of the packet mark that had uses between its own chains. */
+#define VIP_GUARD_MARK 0x08000000u
+
+struct vip_guard_cb {
+	/*
+	 * Somebody else changed had_guard; it has been put back (ok), or that
+	 * failed (text) and is tried again.
+	 */
+	void (*flushed)(void *ctx, bool ok, const char *text);
+};
+
+struct vip_guard_conf {
+	const struct vip_addr_conf *addrs; /* borrowed by vip_guard_new */
+	uint16_t n;
+	/*
+	 * Interfaces to guard beside those of the addresses: every one over
+	 * which the machine could leak a service address; had's links at
+	 * least.  One that does not exist yet is guarded when it appears.
+	 */
+	const char (*ifnames)[16]; /* borrowed by vip_guard_new */
+	uint16_t n_ifnames;
+};
+
+struct vip_guard;
+/*
+ * Installs the guard, closed, in one batch; tables of a dead daemon are
+ * replaced in the same batch, so that there is never a moment without.
+ * NULL and errno if the kernel cannot do it (netdev egress needs 5.16) or
+ * another daemon owns it; err says which.
+ */
+struct vip_guard *vip_guard_new(sd_event *, const struct vip_guard_conf *,
+    const struct vip_guard_cb *, void *ctx, char *err, size_t err_size);
+
+/*
+ * remove: takes both tables away (clean stop, after all addresses are off
+ * their interfaces).  Otherwise had_guard stays and keeps them silent.
+ */
+void vip_guard_free(struct vip_guard *, bool remove);
+
+/*
+ * Lets exactly the addresses of open speak until the time given
+ * (CLOCK_BOOTTIME).  If that has already passed, which happens when the
+ * process was stopped in between, nothing is opened: -1 and ETIMEDOUT.
+ * One batch, atomic.  0, or -1, errno and vip_guard_error; then what was open
+ * before stays open until its own time has come.
+ */
+int vip_guard_lease(
+    struct vip_guard *, const struct vip_set *open, monotime_t until);
+
+/* Text of the last failure, "egress chain: Operation not supported". */
+const char *vip_guard_error(const struct vip_guard *);
+
+struct vip_guard_stats {
+	uint64_t batches, failed, restored;
+	uint32_t lease_us_last, lease_us_max; /* duration of vip_guard_lease */
+};
+void vip_guard_stats(const struct vip_guard *, struct vip_guard_stats *);
+
+#endif
