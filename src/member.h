@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Membership: evidence in, verdicts out.  A pure core: who is alive, who may
+ * act, at which epoch.  The rules R1, R2, R3, R8, R9, R13 and R15 of had(8)
+ * appear by name in its notes.
+ *
+ * What its user must honour:
+ *  - Messages of this core and heartbeats are exempt from the epoch check of
+ *    the envelope (R8): they are how nodes with different epochs agree.
+ *  - HEARD is given for every authenticated heartbeat, whatever its epoch.
+ *  - persist() calls are carried out in order and each is answered by one
+ *    PERSISTED; nothing that depends on a record happens before it.
+ *  - On a scheduling gap (the daemon did not run), GAP is given before any
+ *    message that was received after the gap.
+ *  - No volume write is acknowledged unless self is PAIRED or ALONE.
+ */
+#ifndef MEMBER_H
+#define MEMBER_H
+
+#include "had.h"
+#include "statefile.h"
+
+/*
+ * What this node may do.
+ *   OFF       before START
+ *   INERT     booted or demoted: runs nothing, owns nothing
+ *   PAIRED    agrees with the peer on the epoch; ownership by negotiation
+ *   ALONE     may act without asking: the epoch was raised durably
+ *   ISOLATED  cut off by its own links: hand over, never take (R9)
+ *   DOUBT     thawed, or a higher epoch was seen: vouch for nothing,
+ *             acknowledge nothing, stop nothing; ends within takeover_ms
+ *   STOPPING  the operator stops the daemon: stop services, then STOPPED
+ */
+#define MB_SELF_LIST(X) \
+	X(OFF, "off") \
+	X(INERT, "inert") \
+	X(PAIRED, "paired") \
+	X(ALONE, "alone") \
+	X(ISOLATED, "isolated") \
+	X(DOUBT, "doubt") \
+	X(STOPPING, "stopping")
+
+/*
+ * What became of a peer.
+ *   UNKNOWN  not agreed with since this daemon started or was demoted
+ *   ALIVE    paired and heard
+ *   SILENT   not heard for dead_ms, undecided: hold acknowledgements (R14)
+ *   LEFT     said goodbye: its services are stopped
+ *   GONE     dead for our purposes: may be taken over from
+ *   LOST     cut off: keep what you hold, take nothing (R2, R3 wait)
+ */
+#define MB_PEER_LIST(X) \
+	X(UNKNOWN, "unknown") \
+	X(ALIVE, "alive") \
+	X(SILENT, "silent") \
+	X(LEFT, "left") \
+	X(GONE, "gone") \
+	X(LOST, "lost")
+
+#define MB_EV_LIST(X) \
+	X(START, "start") \
+	X(TIMER, "timer") \
+	X(HEARD, "heard") \
+	X(LINK, "link") \
+	X(CARRIER, "carrier") \
+	X(MSG, "msg") \
+	X(ABORTED, "aborted") \
+	X(REFUSED, "refused") \
+	X(KERNEL_ALIVE, "kernel-alive") \
+	X(NEWER_EPOCH, "newer-epoch") \
+	X(PERSISTED, "persisted") \
+	X(SEED, "seed") \
+	X(GAP, "gap") \
+	X(STOP, "stop") \
+	X(STOPPED, "stopped")
+
+#define X(sym, name) MB_##sym,
+enum mb_self { MB_SELF_LIST(X) MB_SELF_N };
+#undef X
+#define X(sym, name) MB_PEER_##sym,
+enum mb_peer { MB_PEER_LIST(X) MB_PEER_N };
+#undef X
+#define X(sym, name) MB_EV_##sym,
+enum mb_ev { MB_EV_LIST(X) MB_EV_N };
+#undef X
+
+const char *mb_self_name(enum mb_self);
+const char *mb_peer_name(enum mb_peer);
+const char *mb_ev_name(enum mb_ev);
+
+struct mb_conf {
+	char cluster[HAD_NAME_MAX];
+	uint8_t self; /* node id */
+	char self_name[HAD_NAME_MAX];
+	uint8_t n_peers; /* 0: a cluster of one, ALONE from the start */
+	struct {
+		uint8_t id;
+		char name[HAD_NAME_MAX];
+	} peers[HAD_NODES_MAX - 1];
+	uint8_t n_links; /* each is a link domain of its own */
+	char links[HAD_LINKS_MAX][HAD_NAME_MAX];
+	uint32_t heartbeat_ms, lease_ms, dead_ms, takeover_ms;
+	bool silent_takeover; /* false: silent peer wait */
+};
+
+struct mb_event {
+	enum mb_ev type;
+	monotime_t now;
+	union {
+		struct {
+			uint64_t
+			    incarnation; /* random, of this daemon, not 0 */
+			uint64_t seed;
+			/* borrowed for the step; NULL: there is none */
+			const struct sf_record *record;
+		} start;
+		struct { /* a valid heartbeat arrived */
+			uint8_t from, link;
+			uint64_t incarnation, epoch;
+		} heard;
+		struct { /* link liveness changed */
+			uint8_t peer, link;
+			bool up;
+		} link;
+		struct { /* own interface; assumed up until told */
+			uint8_t link;
+			bool up;
+		} carrier;
+		struct {
+			uint8_t from;
+			const uint8_t *bytes; /* borrowed for the step */
+			size_t len;
+		} msg;
+		/* an established association (ctl or hb) was aborted */
+		struct {
+			uint8_t peer;
+		} aborted;
+		/* the peer's kernel refused a fresh INIT on that link */
+		struct {
+			uint8_t peer, link;
+		} refused;
+		/* the peer's kernel answered (SCTP HEARTBEAT-ACK, ARP) */
+		struct {
+			uint8_t peer, link;
+		} kernel_alive;
+		/* an envelope carried, or answered, a higher epoch */
+		struct {
+			uint8_t from;
+			uint64_t epoch;
+		} newer;
+		struct {
+			uint64_t serial;
+			bool ok;
+		} persisted;
+		/* the operator typed this peer's name: it is down */
+		struct {
+			uint8_t peer;
+			uint64_t token; /* for reply() */
+		} seed;
+		/* this daemon did not run for so long, ending now */
+		struct {
+			int64_t us;
+		} gap;
+	} u;
+};
+
+struct mb_ops {
+	/* On ctl's membership stream; dropped if there is no association. */
+	void (*send)(void *ctx, uint8_t to, const uint8_t *bytes, size_t len);
+	void (*timer)(void *ctx, monotime_t at);
+	void (*persist)(void *ctx, const struct sf_record *, uint64_t serial);
+	void (*note)(void *ctx, enum had_level, const char *rule,
+	    const char *object, const char *text);
+	/*
+	 * own_right: this node's data is current without having met the peer
+	 * (its SOLO record, the operator's seed, or it was in the pair until
+	 * now).  Without it a volume that was not compared with the peer's
+	 * since this daemon's start must not be promoted.
+	 */
+	void (*self)(void *ctx, enum mb_self, bool own_right, const char *rule);
+	/* stateless_gone: addresses without data may be taken already. */
+	void (*peer)(void *ctx, uint8_t id, enum mb_peer, bool stateless_gone,
+	    const char *rule);
+	/* The epoch for every envelope from now on; durable. */
+	void (*epoch)(void *ctx, uint64_t epoch);
+	/* The answer to SEED.  text is one line. */
+	void (*reply)(void *ctx, uint64_t token, bool ok, const char *text);
+	/* Goodbye is sent and the record is durable: the daemon may exit. */
+	void (*done)(void *ctx);
+};
+
+struct mb;
+struct mb *mb_new(const struct mb_conf *, const struct mb_ops *, void *ctx);
+void mb_free(struct mb *);
+void mb_step(struct mb *, const struct mb_event *);
+
+struct mb_status {
+	enum mb_self self;
+	const char *rule; /* of the last change of self; static string */
+	bool own_right;
+	bool jeopardy; /* one link domain left to a living peer (R2) */
+	bool persisting; /* a decision waits for the disk */
+	uint64_t epoch, incarnation;
+	bool solo; /* of the durable record */
+	monotime_t since; /* of self */
+	uint8_t n_peers;
+	struct {
+		uint8_t id;
+		enum mb_peer verdict;
+		const char *rule; /* static string */
+		bool stateless_gone;
+		enum mb_self state; /* as the peer said last */
+		uint64_t incarnation, epoch;
+		monotime_t heard; /* last, any link; us 0 = never */
+		monotime_t since; /* of verdict */
+		uint8_t links_up; /* bitmap */
+	} peers[HAD_NODES_MAX - 1];
+};
+void mb_status(const struct mb *, struct mb_status *);
+
+/* What happens if peer vanishes now, all at once, without a word. */
+enum mb_fate {
+	MB_FATE_TAKEN, /* the survivor acts after ms */
+	MB_FATE_OPERATOR, /* the survivor keeps what it holds; an operator
+			     decides (R2 jeopardy or R3 wait) */
+	MB_FATE_NOBODY, /* it is not here, or nobody could tell */
+};
+struct mb_forecast {
+	enum mb_fate fate;
+	const char *rule; /* static string */
+	uint32_t ms; /* node vanishes: until the survivor acts */
+	uint32_t crash_ms; /* only its daemon dies: bound for the same */
+	char text[160]; /* one clause: why */
+};
+/*
+ * Pure question for the last line of status.  The rules are symmetric, so
+ * asked on the active node it also says what the peer would do.
+ */
+void mb_forecast(
+    const struct mb *, monotime_t now, uint8_t peer, struct mb_forecast *);
+
+#endif
