@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "log.h"
+#include "loop.h"
+
+/*
+ * The histogram: eight buckets for each power of two, so a percentile is
+ * right within 12 %.  Six slices of ten seconds make the last minute.
+ */
+enum {
+	TICK_US = 10000,
+	SLICE_US = 10 * 1000 * 1000,
+	N_SLICES = 6,
+	SUB = 8,
+	N_BUCKETS = 28 * SUB,
+};
+
+struct slice {
+	uint32_t count[N_BUCKETS];
+	uint32_t total, max_us;
+};
+
+struct loop {
+	sd_event *event; /* owned */
+	sd_event_source *tick; /* owned */
+	uint64_t tick_due_us;
+	struct slice slices[N_SLICES];
+	unsigned slice;
+	uint64_t slice_end_us;
+};
+
+struct loop_timer {
+	sd_event_source *source; /* owned */
+	loop_timer_fn fn;
+	void *ctx; /* borrowed */
+};
+
+monotime_t
+loop_now(void)
+{
+	struct timespec ts;
+
+	if (clock_gettime(CLOCK_BOOTTIME, &ts) == -1)
+		fatal("loop: clock_gettime");
+	return (monotime_t){(int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000};
+}
+
+static unsigned
+bucket_of(uint32_t us)
+{
+	unsigned power, b;
+
+	if (us < SUB)
+		return us;
+	power = 31 - (unsigned)__builtin_clz(us);
+	b = (power - 2) * SUB + ((us >> (power - 3)) & (SUB - 1));
+	return b < N_BUCKETS ? b : N_BUCKETS - 1;
+}
+
+/* The largest value that falls into bucket b. */
+static uint32_t
+bucket_top(unsigned b)
+{
+	unsigned power;
+
+	if (b < SUB)
+		return b;
+	power = b / SUB + 2;
+	return (uint32_t)(((uint64_t)(SUB + b % SUB + 1) << (power - 3)) - 1);
+}
+
+static void
+lag_add(struct loop *l, uint64_t now_us, uint64_t lag_us)
+{
+	struct slice *s;
+	uint32_t us = lag_us > UINT32_MAX ? UINT32_MAX : (uint32_t)lag_us;
+
+	while (now_us >= l->slice_end_us) {
+		l->slice = (l->slice + 1) % N_SLICES;
+		memset(&l->slices[l->slice], 0, sizeof(l->slices[0]));
+		l->slice_end_us += SLICE_US;
+		/* After a long pause there is nothing to shift slice-wise. */
+		if (now_us >= l->slice_end_us + SLICE_US * N_SLICES)
+			l->slice_end_us = now_us + SLICE_US;
+	}
+	s = &l->slices[l->slice];
+	s->count[bucket_of(us)]++;
+	s->total++;
+	if (us > s->max_us)
+		s->max_us = us;
+}
+
+static int
+tick(sd_event_source *source, uint64_t due_us, void *arg)
+{
+	struct loop *l = arg;
+	uint64_t now_us = (uint64_t)loop_now().us;
+
+	lag_add(l, now_us, now_us > due_us ? now_us - due_us : 0);
+	l->tick_due_us = now_us + TICK_US;
+	if (sd_event_source_set_time(source, l->tick_due_us) < 0 ||
+	    sd_event_source_set_enabled(source, SD_EVENT_ONESHOT) < 0)
+		fatalx("loop: cannot re-arm the tick");
+	return 0;
+}
+
+struct loop *
+loop_new(void)
+{
+	struct loop *l = calloc(1, sizeof(*l));
+	int r;
+
+	if (l == NULL)
+		fatal("loop: calloc");
+	if ((r = sd_event_new(&l->event)) < 0) {
+		errno = -r;
+		fatal("loop: sd_event_new");
+	}
+	l->tick_due_us = (uint64_t)loop_now().us + TICK_US;
+	l->slice_end_us = l->tick_due_us + SLICE_US;
+	r = sd_event_add_time(
+	    l->event, &l->tick, CLOCK_BOOTTIME, l->tick_due_us, 1, tick, l);
+	if (r < 0) {
+		errno = -r;
+		fatal("loop: sd_event_add_time");
+	}
+	return l;
+}
+
+void
+loop_free(struct loop *l)
+{
+	if (l == NULL)
+		return;
+	sd_event_source_disable_unref(l->tick);
+	sd_event_unref(l->event);
+	free(l);
+}
+
+sd_event *
+loop_event(struct loop *l)
+{
+	return l->event;
+}
+
+static uint32_t
+percentile(const uint32_t *count, uint64_t total, unsigned percent)
+{
+	uint64_t want = (total * percent + 99) / 100, seen = 0;
+
+	for (unsigned b = 0; b < N_BUCKETS; b++) {
+		seen += count[b];
+		if (seen >= want)
+			return bucket_top(b);
+	}
+	return bucket_top(N_BUCKETS - 1);
+}
+
+void
+loop_lag(const struct loop *l, struct loop_lag *lag)
+{
+	uint32_t count[N_BUCKETS] = {0};
+	uint64_t total = 0;
+
+	memset(lag, 0, sizeof(*lag));
+	for (unsigned i = 0; i < N_SLICES; i++) {
+		for (unsigned b = 0; b < N_BUCKETS; b++)
+			count[b] += l->slices[i].count[b];
+		total += l->slices[i].total;
+		if (l->slices[i].max_us > lag->max_us)
+			lag->max_us = l->slices[i].max_us;
+	}
+	if (total == 0)
+		return;
+	lag->p50_us = percentile(count, total, 50);
+	lag->p99_us = percentile(count, total, 99);
+	if (lag->p50_us > lag->max_us)
+		lag->p50_us = lag->max_us;
+	if (lag->p99_us > lag->max_us)
+		lag->p99_us = lag->max_us;
+}
+
+int
+loop_run(struct loop *l)
+{
+	int r = sd_event_loop(l->event);
+
+	if (r < 0) {
+		errno = -r;
+		fatal("loop: sd_event_loop");
+	}
+	return r;
+}
+
+void
+loop_exit(struct loop *l, int code)
+{
+	sd_event_exit(l->event, code);
+}
+
+static int
+timer_fired(sd_event_source *source, uint64_t due_us, void *arg)
+{
+	struct loop_timer *t = arg;
+
+	(void)source;
+	(void)due_us;
+	t->fn(t->ctx, loop_now());
+	return 0;
+}
+
+struct loop_timer *
+loop_timer_new(sd_event *event, loop_timer_fn fn, void *ctx)
+{
+	struct loop_timer *t = calloc(1, sizeof(*t));
+	int r;
+
+	if (t == NULL)
+		fatal("loop: calloc");
+	t->fn = fn;
+	t->ctx = ctx;
+	/* Accuracy 0 would mean sd-event's default of 250 ms. */
+	r = sd_event_add_time(
+	    event, &t->source, CLOCK_BOOTTIME, UINT64_MAX, 100, timer_fired, t);
+	if (r < 0 ||
+	    (r = sd_event_source_set_enabled(t->source, SD_EVENT_OFF)) < 0) {
+		errno = -r;
+		fatal("loop: timer");
+	}
+	return t;
+}
+
+void
+loop_timer_at(struct loop_timer *t, monotime_t at)
+{
+	bool never = at.us == INT64_MAX;
+	int r;
+
+	ASSERT(at.us >= 0);
+	r = sd_event_source_set_time(t->source, (uint64_t)at.us);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(
+		    t->source, never ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
+	if (r < 0) {
+		errno = -r;
+		fatal("loop: timer");
+	}
+}
+
+void
+loop_timer_free(struct loop_timer *t)
+{
+	if (t == NULL)
+		return;
+	sd_event_source_disable_unref(t->source);
+	free(t);
+}
