@@ -31,7 +31,12 @@ CODEC := \
 	src/wire.c \
 	src/conf_lex.c \
 	src/conf_parse.c \
+	src/conf_service.c \
+	src/conf_value.c \
+	src/conf_addr.c \
 	src/conf_check.c \
+	src/conf_check_service.c \
+	src/conf_timers.c \
 	src/conf_print.c \
 	src/statefile.c \
 	mirror/dirtymap.c \
@@ -50,6 +55,7 @@ CORE := \
 	src/svc_plan.c \
 	sctp/link.c \
 	vip/vip.c \
+	vip/vip_cell.c \
 	mirror/mirror.c \
 	mirror/mdecide.c \
 	mirror/mwrite.c \

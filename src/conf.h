@@ -77,6 +77,7 @@ struct conf_step {
 struct conf_service {
 	char name[HAD_NAME_MAX];
 	uint8_t prefer; /* node id, 0 = none */
+	char prefer_name[HAD_NAME_MAX]; /* as written; only for messages */
 	bool failback; /* failback auto; default never */
 	uint16_t id; /* index in services[] */
 	struct conf_step steps[HAD_STEPS_MAX]; /* in starting order */
@@ -145,6 +146,7 @@ enum {
 	CONF_CHECK_EVERY_MS = 2 * 1000,
 	CONF_CHECK_TIMEOUT_MS = 5 * 1000,
 	CONF_LOCKS = 16384,
+	CONF_LOCKS_MAX = 1000000,
 };
 
 /*

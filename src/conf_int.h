@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What lexer, parser, checker and printer of the configuration share.
+ */
+#ifndef CONF_INT_H
+#define CONF_INT_H
+
+#include <stdarg.h>
+
+#include "conf.h"
+
+/*
+ * Every word with a meaning, once.  The parser's tables, the messages, the
+ * printer and the test that looks for each in the manual go by this list.
+ */
+#define CONF_KEYWORDS(X) \
+	X(CLUSTER, "cluster") \
+	X(HEARTBEAT, "heartbeat") \
+	X(DEAD, "dead") \
+	X(SILENT, "silent") \
+	X(PEER, "peer") \
+	X(TAKEOVER, "takeover") \
+	X(WAIT, "wait") \
+	X(PORT, "port") \
+	X(NODE, "node") \
+	X(ID, "id") \
+	X(KEY, "key") \
+	X(LINK, "link") \
+	X(INTERFACE, "interface") \
+	X(VOLUME, "volume") \
+	X(DEVICE, "device") \
+	X(META, "meta") \
+	X(INTERNAL, "internal") \
+	X(WRITE, "write") \
+	X(DISK, "disk") \
+	X(RESYNC, "resync") \
+	X(RATE, "rate") \
+	X(ADDRESS, "address") \
+	X(SERVICE, "service") \
+	X(PREFER, "prefer") \
+	X(FAILBACK, "failback") \
+	X(NEVER, "never") \
+	X(AUTO, "auto") \
+	X(START, "start") \
+	X(MOUNT, "mount") \
+	X(ON, "on") \
+	X(TYPE, "type") \
+	X(OPTIONS, "options") \
+	X(COMMAND, "command") \
+	X(STOP, "stop") \
+	X(STATUS, "status") \
+	X(TIMEOUT, "timeout") \
+	X(CHECK, "check") \
+	X(EVERY, "every") \
+	X(LOCKSPACE, "lockspace") \
+	X(GROUP, "group") \
+	X(LOCKS, "locks")
+
+enum conf_kw {
+#define X(id, word) CONF_KW_##id,
+	CONF_KEYWORDS(X)
+#undef X
+	    CONF_KW_N
+};
+
+enum conf_tok {
+	CONF_TOK_END, /* of the file */
+	CONF_TOK_NEWLINE,
+	CONF_TOK_SEMICOLON,
+	CONF_TOK_LBRACE,
+	CONF_TOK_RBRACE,
+	CONF_TOK_EQUALS,
+	CONF_TOK_WORD,
+	CONF_TOK_STRING,
+	CONF_TOK_MACRO, /* $name; text is the name */
+	CONF_TOK_BAD, /* no token; text says what it is */
+};
+
+enum { CONF_TEXT_MAX = HAD_PATH_MAX };
+
+struct conf_token {
+	enum conf_tok type;
+	int line, col; /* of its first byte, from 1 */
+	size_t at; /* its offset in the file */
+	char text[CONF_TEXT_MAX]; /* NUL-terminated, escapes resolved */
+};
+
+struct conf_lex {
+	const char *bytes; /* borrowed */
+	size_t len, pos;
+	int line, col; /* of bytes[pos] */
+};
+
+enum { CONF_MACROS_MAX = 64 };
+
+struct conf_macro {
+	char name[HAD_NAME_MAX];
+	size_t at; /* offset of its string */
+	int line;
+};
+
+/* The parser: one token of look-ahead. */
+struct conf_parser {
+	struct conf *c; /* borrowed */
+	const char *file; /* borrowed */
+	struct conf_errors *errors; /* borrowed */
+	struct conf_lex lex;
+	struct conf_token tok; /* the next one, macros replaced */
+	int key_line, key_col; /* of the keyword that was read last */
+	bool end_reported; /* every open block would complain again */
+	/* The block that is being filled. */
+	struct conf_node *node; /* borrowed, in c */
+	struct conf_volume *volume; /* borrowed, in c */
+	struct conf_service *service; /* borrowed, in c */
+	struct conf_step *step; /* borrowed, in c */
+	struct conf_lockspace *lockspace; /* borrowed, in c */
+	struct conf_macro macros[CONF_MACROS_MAX];
+	uint8_t n_macros;
+};
+
+/*
+ * A statement or an attribute: its keyword and what reads the rest.  parse
+ * is called behind the keyword; false means that it reported an error.
+ */
+struct conf_stmt {
+	enum conf_kw kw;
+	bool (*parse)(struct conf_parser *);
+	bool many; /* may occur more than once */
+	bool block; /* ends with its own brace */
+};
+
+/* conf_lex.c */
+void conf_lex_init(struct conf_lex *, const char *bytes, size_t len);
+void conf_lex_next(struct conf_lex *, struct conf_token *);
+/* Text for "got %s". */
+void conf_token_name(const struct conf_token *, char *buf, size_t size);
+bool conf_is_word(const char *text); /* needs no quotes */
+const char *conf_kw_word(enum conf_kw);
+
+/* conf_value.c: each consumes what it accepts; false = reported. */
+void conf_next(struct conf_parser *);
+void conf_error(struct conf_errors *, const char *file, int line, int col,
+    const char *fmt, ...) PRINTF_LIKE(5, 6);
+/* "got TOKEN, expected ..."; always false. */
+bool conf_expected(struct conf_parser *, const char *fmt, ...)
+    PRINTF_LIKE(2, 3);
+bool conf_is_kw(const struct conf_parser *, enum conf_kw);
+bool conf_want_kw(struct conf_parser *, enum conf_kw);
+/* One of two words; *second tells which. */
+bool conf_either(struct conf_parser *, enum conf_kw first, enum conf_kw second,
+    bool *is_second);
+bool conf_text(struct conf_parser *, char *dst, size_t size, const char *what);
+bool conf_name(struct conf_parser *, char *dst, size_t size, const char *what);
+bool conf_path(struct conf_parser *, char *dst, size_t size, const char *what);
+bool conf_ifname(struct conf_parser *, char dst[16]);
+bool conf_uint(struct conf_parser *, uint32_t min, uint32_t max, uint32_t *);
+bool conf_duration(
+    struct conf_parser *, uint32_t min_ms, uint32_t max_ms, uint32_t *ms);
+bool conf_rate(struct conf_parser *, uint32_t *kib);
+bool conf_key(struct conf_parser *, uint8_t key[32]);
+bool conf_name_valid(const char *);
+bool conf_ifname_valid(const char *);
+
+/* conf_addr.c */
+/* Numeric IPv4 or IPv6: 4 or 6, or 0 if text is neither. */
+uint8_t conf_addr_parse(const char *text, uint8_t bytes[16]);
+bool conf_addr_unicast(uint8_t family, const uint8_t bytes[16]);
+bool conf_addr_link_local(uint8_t family, const uint8_t bytes[16]);
+bool conf_addr_is_network(
+    uint8_t family, const uint8_t bytes[16], uint8_t prefix);
+
+/* conf_parse.c */
+bool conf_block(
+    struct conf_parser *, const struct conf_stmt *, size_t n, const char *what);
+/* Attributes in any order up to the end of the statement. */
+bool conf_attrs(struct conf_parser *, const struct conf_stmt *, size_t n);
+
+/* conf_service.c */
+bool conf_parse_service(struct conf_parser *);
+
+/* conf_timers.c: derives lease and takeover; false if the chain breaks. */
+bool conf_timers_derive(struct conf_timers *);
+/* The least dead that holds with this heartbeat. */
+uint32_t conf_dead_min(uint32_t heartbeat_ms);
+/* What waits for another's lease waits this long. */
+uint32_t conf_lease_over(uint32_t lease_ms);
+
+/* conf_check_service.c */
+void conf_check_services(struct conf *, const char *file, struct conf_errors *);
+
+#endif
