@@ -91,7 +91,7 @@ const char *vip_state_name(enum vip_state);
  * REMOVED   result of ops->addr_del; found = it was there
  * LEASED    result of ops->lease
  * STRIPPED  somebody else removed the address from the interface
- * FLUSHED   somebody else removed the guard's tables (the driver has put them
+ * FLUSHED   somebody else changed the guard's tables (the driver puts them
  *           back)
  * CONFLICT  another machine was seen claiming the address
  * CARRIER   of an interface
@@ -144,6 +144,10 @@ struct vip_event {
 			uint8_t mac[6];
 		} conflict;
 		struct {
+			bool ok; /* put back */
+			const char *text; /* why not; borrowed */
+		} flushed;
+		struct {
 			const char *ifname; /* borrowed */
 			bool up;
 		} carrier;
@@ -159,8 +163,9 @@ struct vip_ops {
 	void (*addr_del)(void *ctx, uint16_t id); /* -> REMOVED */
 	/*
 	 * The guard lets exactly the addresses of open speak, until the time
-	 * given, and no other.  Replaces the call before it. -> LEASED{seq}.
-	 * open is lent during the call.
+	 * given, and no other; with open empty the time means nothing.
+	 * Replaces the call before it. -> LEASED{seq}, in the order of the
+	 * calls.  open is lent during the call.
 	 */
 	void (*lease)(void *ctx, uint64_t seq, const struct vip_set *open,
 	    monotime_t until);
