@@ -39,8 +39,8 @@ step_volume(struct conf_checker *k, struct used *u, struct conf_service *sv,
 }
 
 static void
-step_address(struct conf_checker *k, const struct conf_service *sv,
-    const struct conf_step *s)
+step_address(struct conf_checker *k, struct used *u,
+    const struct conf_service *sv, const struct conf_step *s)
 {
 	const struct conf_address *a;
 

@@ -185,7 +185,25 @@ uint32_t conf_dead_min(uint32_t heartbeat_ms);
 /* What waits for another's lease waits this long. */
 uint32_t conf_lease_over(uint32_t lease_ms);
 
+/* The checker, and its message at the position of an object. */
+struct conf_checker {
+	struct conf *c; /* borrowed */
+	const char *file; /* borrowed */
+	struct conf_errors *errors; /* borrowed */
+};
+#define CONF_AT(k, obj, ...) \
+	conf_error((k)->errors, (k)->file, (obj)->line, (obj)->col, __VA_ARGS__)
+
 /* conf_check_service.c */
-void conf_check_services(struct conf *, const char *file, struct conf_errors *);
+void conf_check_services(struct conf_checker *);
+
+/* Text into a buffer as snprintf(3) does it. */
+struct conf_out {
+	char *buf; /* borrowed */
+	size_t size, len; /* len also counts what did not fit */
+};
+
+/* conf_print.c */
+void conf_put(struct conf_out *, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 #endif
