@@ -100,6 +100,8 @@ DRIVER := \
 	mirror/mdisk.c \
 	mirror/nbd.c \
 	mirror/nbd_req.c \
+	mirror/nbd_out.c \
+	mirror/nbd_shake.c \
 	mirror/nbd_kernel.c \
 	mirror/mvolume.c \
 	lockmgr/lock_sock.c

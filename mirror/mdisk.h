@@ -59,8 +59,6 @@ void mdisk_io(struct mdisk *, uint64_t id, enum mdisk_op, uint64_t off,
     uint32_t len, void *buf);
 
 void mdisk_info(const struct mdisk *, struct mdisk_info *);
-/* Asks the device for its size again (online grow).  -1 and errno. */
-int mdisk_resized(struct mdisk *) MUST_CHECK;
 unsigned mdisk_under_way(const struct mdisk *);
 
 /*

@@ -24,8 +24,10 @@ struct nbd_conf {
 	unsigned clients_max; /* connections at once, adopted ones included */
 	/*
 	 * Buffers of 64 KiB, allocated and touched at start.  Each client has
-	 * buffers / (2 * clients_max) of its own, at least 1; the rest is
-	 * shared.
+	 * buffers / (2 * clients_max) of its own, which must be at least 2; the
+	 * rest is shared.  A read without structured replies that needs more
+	 * than its own buffers cannot report an error in its middle: the
+	 * connection ends then.
 	 */
 	unsigned buffers;
 };
@@ -78,9 +80,6 @@ void nbd_stop(struct nbd *, bool drain);
 
 /* Transmission flags, as the kernel's client wants to be told. */
 uint16_t nbd_flags(const struct nbd *);
-
-/* Grows or shrinks what new requests may reach; clients see it on connect. */
-void nbd_resize(struct nbd *, uint64_t size);
 
 struct nbd_status {
 	unsigned clients; /* connections in use */

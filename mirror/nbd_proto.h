@@ -57,7 +57,6 @@ enum nbdp_opt {
 #define NBDP_REP_ERR_INVALID NBDP_REP_ERR(3)
 #define NBDP_REP_ERR_UNKNOWN NBDP_REP_ERR(6)
 #define NBDP_REP_ERR_SHUTDOWN NBDP_REP_ERR(7)
-#define NBDP_REP_ERR_BLOCK_SIZE_REQD NBDP_REP_ERR(8)
 #define NBDP_REP_ERR_TOO_BIG NBDP_REP_ERR(9)
 
 /* Information types of OPT_INFO and OPT_GO. */
@@ -104,9 +103,7 @@ enum nbdp_error {
 /* Chunks of structured replies. */
 #define NBDP_CHUNK_DONE 1u
 enum {
-	NBDP_CHUNK_NONE = 0,
 	NBDP_CHUNK_DATA = 1,
-	NBDP_CHUNK_HOLE = 2,
 	NBDP_CHUNK_ERROR = 0x8001,
 	NBDP_CHUNK_ERROR_OFFSET = 0x8002
 };
@@ -202,7 +199,6 @@ size_t nbdp_put_simple(
 /* Header and offset of a data chunk; len bytes of data have to follow. */
 size_t nbdp_put_data_chunk(uint8_t *buf, size_t size, uint64_t handle,
     uint16_t flags, uint64_t off, uint32_t len);
-size_t nbdp_put_none_chunk(uint8_t *buf, size_t size, uint64_t handle);
 size_t nbdp_put_error_chunk(uint8_t *buf, size_t size, uint64_t handle,
     uint16_t flags, enum nbdp_error, const char *text);
 size_t nbdp_put_error_offset_chunk(uint8_t *buf, size_t size, uint64_t handle,
