@@ -67,7 +67,7 @@ nbd_client_poll(struct nbd_client *c)
 	if (!c->waiting && c->phase != NBD_PH_END && !c->nbd->stopping &&
 	    c->rlen - c->rat < sizeof(c->rbuf))
 		events |= EPOLLIN;
-	if (c->olen > 0 || !STAILQ_EMPTY(&c->out))
+	if (c->full)
 		events |= EPOLLOUT;
 	if (events == c->polled)
 		return;
@@ -92,7 +92,8 @@ nbd_client_close(struct nbd_client *c, const char *why)
 	struct nbd_piece *p;
 
 	ASSERT(c->src != NULL);
-	if (why != NULL)
+	/* After a disconnect or a stop it may leave as it likes. */
+	if (why != NULL && c->phase != NBD_PH_END)
 		nbd_complain(c, "%s", why);
 	for (unsigned i = 0; i < n->n_pieces; i++) {
 		p = &n->pieces[i];
@@ -136,6 +137,15 @@ nbd_client_parse(struct nbd_client *c)
 	return 0;
 }
 
+/* Between two options or requests, where an end harms nobody. */
+static bool
+is_idle(const struct nbd_client *c)
+{
+	return c->rlen == c->rat && c->n_reqs == 0 &&
+	       (c->phase == NBD_PH_FLAGS || c->phase == NBD_PH_OPT ||
+		   c->phase == NBD_PH_REQUEST);
+}
+
 /* One read of the socket; -1 the client is gone, 0 no more now, 1 more. */
 static int
 read_once(struct nbd_client *c)
@@ -166,10 +176,7 @@ read_once(struct nbd_client *c)
 	if (n == -1 && errno == EAGAIN)
 		return 0;
 	if (n <= 0) {
-		nbd_client_close(
-		    c, n == 0 && c->n_reqs == 0 && c->phase == NBD_PH_REQUEST
-			   ? NULL
-			   : "went away");
+		nbd_client_close(c, is_idle(c) ? NULL : "went away");
 		return -1;
 	}
 	room += direct - (size_t)n; /* what stayed empty */
@@ -272,13 +279,15 @@ on_listen(sd_event_source *s, int fd, uint32_t events, void *arg)
 {
 	struct nbd *n = arg;
 	struct nbd_client *c;
+	uint32_t swallowed;
 	int client;
 
 	(void)events;
 	if (n->n_clients == n->conf.clients_max) {
 		/* They wait in the backlog until somebody leaves. */
-		log_warnx("volume %s: %u NBD clients, the next one waits",
-		    n->conf.name, n->n_clients);
+		if (log_allowed(&n->limit, loop_now(), &swallowed))
+			log_warnx("volume %s: %u NBD clients, one has to wait",
+			    n->conf.name, n->n_clients);
 		sd_event_source_set_enabled(s, SD_EVENT_OFF);
 		return 0;
 	}
@@ -324,9 +333,7 @@ pump_client(struct nbd *n, struct nbd_client *c)
 		nbd_client_close(c, c->broken);
 		return;
 	}
-	/* With EPOLLOUT polled the socket is full: that event sends. */
-	if (!STAILQ_EMPTY(&c->out) && !(c->polled & EPOLLOUT) &&
-	    nbd_client_flush(c) == -1)
+	if (!STAILQ_EMPTY(&c->out) && !c->full && nbd_client_flush(c) == -1)
 		return;
 	if (c->phase == NBD_PH_END && c->n_reqs == 0 && c->olen == 0 &&
 	    STAILQ_EMPTY(&c->out))
