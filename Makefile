@@ -131,7 +131,8 @@ HALOCK := \
 SIM := $(wildcard regress/sim/*.c)
 TESTS := $(wildcard regress/unit/*_test.c)
 FUZZ := $(wildcard regress/fuzz/*_fuzz.c)
-TOOLS := $(wildcard regress/lab/tools/*.c) $(wildcard regress/bench/tools/*.c)
+TOOLS := $(wildcard regress/lab/tools/*.c) $(wildcard regress/bench/tools/*.c) \
+	$(wildcard regress/interop/*.c)
 MAN := $(wildcard man/*.[1-8])
 
 exist = $(wildcard $(1))
@@ -244,17 +245,26 @@ $(O)/unit/%: $(O)/regress/unit/%.o $(ARCHIVES) $(O)/libhalock.a
 	    -Wl,--start-group $(O)/libhalock.a $(ARCHIVES) -Wl,--end-group \
 	    -lcmocka $(LIBS)
 
-$(O)/tools/%: $(O)/regress/lab/tools/%.o $(O)/libhalock.a
+$(O)/tools/%: $(O)/regress/lab/tools/%.o $(ARCHIVES) $(O)/libhalock.a
 	@mkdir -p $(@D)
 	$(call SAY,LD,$@)
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) $(LDOPT) -o $@ $< \
-	    $(O)/libhalock.a -lsctp -lpthread
+	    -Wl,--start-group $(O)/libhalock.a $(ARCHIVES) -Wl,--end-group \
+	    $(LIBS)
 
-$(O)/tools/%: $(O)/regress/bench/tools/%.o $(O)/libhalock.a
+$(O)/tools/%: $(O)/regress/bench/tools/%.o $(ARCHIVES) $(O)/libhalock.a
 	@mkdir -p $(@D)
 	$(call SAY,LD,$@)
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) $(LDOPT) -o $@ $< \
-	    $(O)/libhalock.a -lsctp -lpthread
+	    -Wl,--start-group $(O)/libhalock.a $(ARCHIVES) -Wl,--end-group \
+	    $(LIBS)
+
+$(O)/tools/%: $(O)/regress/interop/%.o $(ARCHIVES) $(O)/libhalock.a
+	@mkdir -p $(@D)
+	$(call SAY,LD,$@)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) $(LDOPT) -o $@ $< \
+	    -Wl,--start-group $(O)/libhalock.a $(ARCHIVES) -Wl,--end-group \
+	    $(LIBS)
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
 
