@@ -72,11 +72,13 @@ CORE := \
 # Pure: one node, all cores composed.
 NODE := \
 	src/node.c \
+	src/node_member.c \
+	src/node_net.c \
+	src/node_session.c \
+	src/node_svc.c \
 	src/node_mir.c \
 	src/node_lock.c \
-	src/node_svc.c \
-	src/node_status.c \
-	src/node_why.c
+	src/node_status.c
 
 # They touch the world.
 DRIVER := \

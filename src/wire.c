@@ -12,7 +12,7 @@ wire_put_hdr(uint8_t buf[WIRE_HDR_LEN], const struct wire_hdr *h)
 	buf[1] = h->core;
 	buf[2] = h->sender;
 	buf[3] = h->instance;
-	put_u32(buf + 4, 0);
+	put_u32(buf + 4, h->session);
 	put_u64(buf + 8, h->incarnation);
 	put_u64(buf + 16, h->epoch);
 }
@@ -37,13 +37,10 @@ wire_get_hdr(
 		*why = "from an impossible node id";
 		return -1;
 	}
-	if (get_u32(buf + 4) != 0) {
-		*why = "with reserved bytes that are not zero";
-		return -1;
-	}
 	h->core = buf[1];
 	h->sender = buf[2];
 	h->instance = buf[3];
+	h->session = get_u32(buf + 4);
 	h->incarnation = get_u64(buf + 8);
 	h->epoch = get_u64(buf + 16);
 	return 0;

@@ -20,6 +20,7 @@ enum wire_core {
 	WIRE_SVC,
 	WIRE_MIRROR,
 	WIRE_LOCK,
+	WIRE_OPEN, /* begins a session, see node_session.c */
 	WIRE_STALE, /* answer to an older epoch: the current one (R8) */
 	WIRE_CORE_END
 };
@@ -27,11 +28,12 @@ enum wire_core {
 /*
  * Envelope, WIRE_HDR_LEN bytes:
  *	0 version  1 core  2 sender's node id  3 instance (volume id, or 0)
- *	4 reserved, 0 (4 bytes)  8 incarnation  16 epoch
+ *	4 session, 0 outside of one  8 incarnation  16 epoch
  */
 enum { WIRE_HDR_LEN = 24 };
 struct wire_hdr {
 	uint8_t core, sender, instance;
+	uint32_t session;
 	uint64_t incarnation, epoch;
 };
 void wire_put_hdr(uint8_t buf[WIRE_HDR_LEN], const struct wire_hdr *);

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * had: the daemon.  Options, configuration, privileges, loop; what happens
+ * then is wired in drive.c and decided in the cores.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "conf.h"
+#include "drive.h"
+#include "log.h"
+
+#ifndef PR_SET_IO_FLUSHER
+#define PR_SET_IO_FLUSHER 57
+#endif
+
+static _Noreturn void
+usage(int status)
+{
+	fprintf(status == 0 ? stdout : stderr,
+	    "usage: had [-dnvV] [-f file] [-k key] [-N node] [-r rundir] "
+	    "[-s statedir]\n"
+	    "\t-d\tstay in the foreground and log to standard error\n"
+	    "\t-f file\tconfiguration, default " SYSCONFDIR "/had/had.conf\n"
+	    "\t-k key\tprivate key, default " SYSCONFDIR "/had/key.pem\n"
+	    "\t-n\tcheck the configuration, print the timers and exit\n"
+	    "\t-N node\tbe this node, instead of finding out by address\n"
+	    "\t-r dir\tsockets, default /run/had\n"
+	    "\t-s dir\tdurable state, default /var/lib/had\n"
+	    "\t-v\tlog more\n"
+	    "\t-V\tprint the version\n");
+	exit(status);
+}
+
+static void
+options(
+    int argc, char **argv, struct drive_options *o, bool *check, bool *debug)
+{
+	int c;
+
+	while ((c = getopt(argc, argv, "df:hk:nN:r:s:vV")) != -1) {
+		switch (c) {
+		case 'd':
+			*debug = true;
+			break;
+		case 'f':
+			o->conf_path = optarg;
+			break;
+		case 'h':
+			usage(0);
+		case 'k':
+			o->key_path = optarg;
+			break;
+		case 'n':
+			*check = true;
+			break;
+		case 'N':
+			o->node = optarg;
+			break;
+		case 'r':
+			o->run_dir = optarg;
+			break;
+		case 's':
+			o->state_dir = optarg;
+			break;
+		case 'v':
+			o->verbose++;
+			break;
+		case 'V':
+			printf("had %s\n", HAD_VERSION);
+			exit(0);
+		default:
+			usage(EX_USAGE);
+		}
+	}
+	if (optind != argc)
+		usage(EX_USAGE);
+}
+
+static int
+check_only(const struct conf *conf)
+{
+	char text[4096];
+	size_t need = conf_print_timers(conf, text, sizeof(text));
+
+	if (need >= sizeof(text))
+		return EX_SOFTWARE;
+	fputs(text, stdout);
+	printf("configuration ok\n");
+	return 0;
+}
+
+static void
+make_dir(const char *path, mode_t mode)
+{
+	if (mkdir(path, mode) < 0 && errno != EEXIST)
+		fatal("%s", path);
+}
+
+/*
+ * The daemon serves a block device to its own machine: it must not wait for
+ * memory that only its own writes can free.
+ */
+static void
+harden(void)
+{
+	char score[] = "-1000";
+	int fd;
+
+	if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0)
+		log_warn("daemon: mlockall");
+	if (prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) < 0)
+		log_warn("daemon: PR_SET_IO_FLUSHER");
+	fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, score, strlen(score)) < 0)
+		log_warn("daemon: oom_score_adj");
+	if (fd >= 0)
+		close(fd);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct drive_options o = {
+	    .conf_path = SYSCONFDIR "/had/had.conf",
+	    .key_path = SYSCONFDIR "/had/key.pem",
+	    .run_dir = "/run/had",
+	    .state_dir = "/var/lib/had",
+	};
+	bool check = false, debug = false;
+	struct conf *conf;
+	struct drive *drive;
+	int code;
+
+	options(argc, argv, &o, &check, &debug);
+	log_init("had", o.verbose, !debug && getenv("JOURNAL_STREAM") != NULL);
+	conf = calloc(1, sizeof(*conf));
+	if (conf == NULL)
+		fatal("configuration");
+	if (drive_load(conf, o.conf_path) < 0)
+		return EX_CONFIG;
+	if (check)
+		return check_only(conf);
+	if (geteuid() != 0)
+		fatalx("daemon: must be root");
+	make_dir(o.run_dir, 0755);
+	make_dir(o.state_dir, 0700);
+	if (!debug && getenv("NOTIFY_SOCKET") == NULL && daemon(0, 0) < 0)
+		fatal("daemon");
+	harden();
+	drive = drive_new(conf, &o);
+	if (drive == NULL)
+		return EX_UNAVAILABLE;
+	code = drive_run(drive);
+	drive_free(drive);
+	return code;
+}

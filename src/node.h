@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One node: all cores composed.  The daemon drives it with real sockets,
+ * disks and clocks, the simulator with simulated ones; both link the same
+ * objects.
+ *
+ * Contract: events go in by nd_step, one at a time; ops only enqueue and are
+ * called in the order in which they must take effect.  Whoever drives it
+ *  - gives TIMER at or after the time of ops->timer, and at least every
+ *    heartbeat (the node sees to that itself by its timer);
+ *  - answers every persist, disk, step, addr and lease call with its event;
+ *  - reports associations only once the peer has proven its key.
+ */
+#ifndef NODE_H
+#define NODE_H
+
+#include "conf.h"
+#include "had.h"
+#include "link.h"
+#include "lock.h"
+#include "member.h"
+#include "mirror.h"
+#include "svc.h"
+#include "vip.h"
+
+enum nd_kind { ND_CTL, ND_BULK, ND_HB, ND_KINDS };
+
+/* Streams of ctl; locks are spread over the rest by resource. */
+enum { ND_STREAM_MEMBER = 0, ND_STREAM_SVC = 1, ND_STREAM_LOCK = 2 };
+
+enum nd_ev {
+	ND_EV_START,
+	ND_EV_TIMER,
+	ND_EV_UP,
+	ND_EV_LOST,
+	ND_EV_REFUSED,
+	ND_EV_KERNEL_ALIVE,
+	ND_EV_MSG,
+	ND_EV_PERSISTED,
+	ND_EV_STEP_DONE,
+	ND_EV_EXPORTED,
+	ND_EV_VIP,
+	ND_EV_DISK,
+	ND_EV_REQ,
+	ND_EV_LOCK_OPEN,
+	ND_EV_LOCK_MSG,
+	ND_EV_LOCK_EOF,
+	ND_EV_OP,
+	ND_EV_STOP,
+	ND_EV_N
+};
+
+/* Operator requests. */
+enum nd_op {
+	ND_OP_SEED,
+	ND_OP_TAKEOVER,
+	ND_OP_STANDBY,
+	ND_OP_ONLINE,
+	ND_OP_RESYNC,
+	ND_OP_N
+};
+
+struct nd_event {
+	enum nd_ev type;
+	monotime_t now;
+	uint8_t peer; /* UP, LOST, REFUSED, KERNEL_ALIVE, MSG */
+	union {
+		struct {
+			uint64_t seed, incarnation;
+			const struct sf_record *record; /* lent; NULL = none */
+		} start;
+		struct { /* UP, LOST, REFUSED, KERNEL_ALIVE */
+			enum nd_kind kind;
+			uint8_t link;
+			uint64_t incarnation; /* UP: the peer's */
+			bool aborted; /* LOST: by the peer's ABORT */
+			bool restarted; /* LOST: by a new INIT of the peer */
+		} assoc;
+		struct {
+			enum nd_kind kind;
+			uint8_t link;
+			const uint8_t *bytes; /* lent for the step */
+			size_t len;
+		} msg;
+		struct {
+			uint64_t serial;
+			bool ok;
+		} persisted;
+		struct { /* of a MOUNT, COMMAND or check */
+			uint16_t service;
+			uint8_t step;
+			enum svc_action action;
+			uint32_t token;
+			enum svc_result result;
+			const char *text; /* lent; may be NULL */
+		} step;
+		struct { /* answer to vol_export */
+			uint16_t vol;
+			bool on; /* is it there now */
+			bool ok;
+			const char *text; /* lent; why not */
+		} exported;
+		/*
+		 * A result or an observation.  CARRIER is told of every
+		 * interface, those of the links included.
+		 */
+		struct vip_event vip;
+		struct {
+			uint16_t vol;
+			uint32_t io;
+			int error; /* 0 or an errno, positive */
+		} disk;
+		struct {
+			uint16_t vol;
+			uint64_t cookie;
+			enum mir_cmd cmd;
+			bool fua;
+			uint64_t off;
+			uint32_t len;
+			void *buf; /* lent until vol_reply */
+		} req;
+		struct { /* LOCK_OPEN, LOCK_MSG, LOCK_EOF */
+			uint32_t client;
+			uint32_t uid, gid, pid;
+			uint16_t spaces; /* OPEN: bit i: may use space i */
+			const uint8_t *bytes; /* lent for the step */
+			size_t len;
+		} lock;
+		struct {
+			enum nd_op op;
+			uint64_t token;
+			int service; /* TAKEOVER: id or -1 = all */
+			uint16_t vol; /* RESYNC */
+			uint8_t
+			    node; /* SEED, STANDBY, ONLINE; RESYNC: source */
+			bool dry_run, force;
+		} op;
+	} u;
+};
+
+struct nd_buf {
+	const void *data;
+	size_t len;
+};
+
+struct nd_ops {
+	/* One message of n parts; copied before the call returns. */
+	void (*send)(void *ctx, uint8_t peer, enum nd_kind, uint8_t link,
+	    uint16_t stream, const struct nd_buf *, unsigned n);
+	/* Aborts all associations of that peer; they are made anew. */
+	void (*close_peer)(void *ctx, uint8_t peer);
+	void (*timer)(void *ctx, monotime_t at);
+	void (*persist)(void *ctx, const struct sf_record *, uint64_t serial);
+	void (*note)(void *ctx, enum had_level, const char *rule,
+	    const char *object, const char *text);
+	/* MOUNT, COMMAND and check steps. */
+	void (*step)(void *ctx, uint16_t service, uint8_t step, enum svc_action,
+	    uint32_t token);
+	void (*step_cancel)(void *ctx, uint32_t token);
+	/* Serve the volume to this machine, or stop that. -> EXPORTED */
+	void (*vol_export)(void *ctx, uint16_t vol, bool on);
+	void (*disk)(void *ctx, uint16_t vol, const struct mir_io *);
+	void (*vol_reply)(void *ctx, uint16_t vol, uint64_t cookie, int error);
+	/* As in struct vip_ops; results come as ND_EV_VIP. */
+	void (*addr_add)(void *ctx, uint16_t id);
+	void (*addr_del)(void *ctx, uint16_t id);
+	void (*lease)(void *ctx, uint64_t seq, const struct vip_set *open,
+	    monotime_t until);
+	void (*announce)(void *ctx, uint16_t id);
+	void (*lock_send)(
+	    void *ctx, uint32_t client, const uint8_t *bytes, size_t len);
+	void (*lock_close)(void *ctx, uint32_t client, const char *why);
+	/* Answer to an OP; code is a sysexits(3) number. */
+	void (*reply)(void *ctx, uint64_t token, int code, const char *text);
+	/* After STOP: everything is stopped and said. */
+	void (*done)(void *ctx, bool clean);
+};
+
+/* The backing device of a volume, as its driver found it. */
+struct nd_disk {
+	struct mmeta_layout layout; /* all zero: there is none */
+	char why[96]; /* then: why */
+};
+
+struct nd;
+/*
+ * conf and ops are lent until nd_free; disks has an entry for each volume.
+ * NULL if memory is short.
+ */
+struct nd *nd_new(const struct conf *conf, uint8_t self,
+    const struct nd_disk *disks, const struct nd_ops *, void *ctx);
+void nd_free(struct nd *);
+void nd_step(struct nd *, const struct nd_event *);
+
+/* Everything that hactl shows, in plain structs. */
+enum nd_health { ND_OK, ND_DEGRADED, ND_CRITICAL };
+struct nd_peer_status {
+	uint8_t id;
+	bool ctl, bulk, hello;
+	char version[32];
+	uint64_t digest;
+	monotime_t heard;
+};
+struct nd_status {
+	enum nd_health health;
+	char reason[200]; /* one line: why it is not OK */
+	char action[200]; /* one line: what to do next */
+	char forecast[256]; /* what happens if the active node dies now */
+	uint8_t self;
+	uint64_t epoch, incarnation;
+	struct mb_status member;
+	struct svc_status svc;
+	struct vip_status vip;
+	struct mir_status vols[HAD_VOLUMES_MAX];
+	uint16_t n_vols;
+	struct nd_peer_status peers[HAD_NODES_MAX];
+	uint8_t n_peers;
+	struct lnk_status links[HAD_NODES_MAX][HAD_LINKS_MAX]; /* by peer */
+	uint8_t n_links;
+	uint64_t refused_stale, refused_malformed; /* messages */
+};
+/* The struct is large: keep it on the heap. */
+void nd_status(const struct nd *, monotime_t now, struct nd_status *);
+
+/* For the checker of the simulator and for hactl locks. */
+const struct lk *nd_locks(const struct nd *);
+/* Epoch in force. */
+uint64_t nd_epoch(const struct nd *);
+
+#endif

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The lock manager inside the node.
+ */
+#include <string.h>
+
+#include "node_int.h"
+
+enum { CLIENTS_MAX = 256, CLIENT_LOCKS_MAX = 4096 };
+
+static void
+op_send(void *ctx, uint8_t to, const uint8_t *bytes, size_t len)
+{
+	struct nd *nd = ctx;
+	struct nd_peer *p = nd_peer(nd, to);
+	struct nd_buf buf = {bytes, len};
+
+	/* Outside of a session it would be lost: RESYNC tells it again. */
+	if (p != NULL && p->ctl.up)
+		nd_net_send(
+		    nd, p, WIRE_LOCK, 0, nd_session_tx(&p->ctl), &buf, 1);
+}
+
+static void
+op_client(void *ctx, uint32_t client, const uint8_t *bytes, size_t len)
+{
+	struct nd *nd = ctx;
+
+	nd->ops->lock_send(nd->ctx, client, bytes, len);
+}
+
+static void
+op_close(void *ctx, uint32_t client, const char *why)
+{
+	struct nd *nd = ctx;
+
+	nd->ops->lock_close(nd->ctx, client, why);
+}
+
+static void
+op_timer(void *ctx, monotime_t at)
+{
+	((struct nd *)ctx)->lock_at = at;
+}
+
+static void
+op_note(void *ctx, enum had_level level, const char *rule, const char *object,
+    const char *text)
+{
+	nd_note(ctx, level, rule, object, text);
+}
+
+static const struct lk_ops ops = {
+    .send = op_send,
+    .client = op_client,
+    .client_close = op_close,
+    .timer = op_timer,
+    .note = op_note,
+};
+
+struct lk *
+nd_lock_new(struct nd *nd)
+{
+	struct lk_conf c = {
+	    .self = nd->self,
+	    .nodes = NODESET(nd->self),
+	    .n_spaces = (uint8_t)nd->conf->n_lockspaces,
+	    .clients_max = CLIENTS_MAX,
+	    .client_locks_max = CLIENT_LOCKS_MAX,
+	};
+
+	for (unsigned i = 0; i < nd->n_peers; i++)
+		c.nodes |= NODESET(nd->peers[i].id);
+	for (unsigned i = 0; i < c.n_spaces; i++) {
+		const struct conf_lockspace *s = &nd->conf->lockspaces[i];
+
+		memcpy(c.spaces[i].name, s->name, sizeof(c.spaces[i].name));
+		c.spaces[i].locks_max = s->locks_max;
+	}
+	return lk_new(&c, &ops, nd);
+}
+
+void
+nd_lock_view(struct nd *nd)
+{
+	struct nd_inner *in = nd_inner_put(nd, ND_IN_LOCK);
+	struct lk_view *v = &in->u.lock.u.view;
+	bool undecided = false;
+
+	in->u.lock.type = LK_EV_VIEW;
+	v->members = NODESET(nd->self);
+	v->epoch = nd->epoch;
+	v->grace_ms = nd->conf->t.takeover_ms - nd->conf->t.lease_ms;
+	for (unsigned i = 0; i < nd->n_peers; i++) {
+		const struct nd_peer *p = &nd->peers[i];
+
+		if (p->verdict == MB_PEER_ALIVE)
+			v->members |= NODESET(p->id);
+		else if (p->verdict == MB_PEER_GONE ||
+			 p->verdict == MB_PEER_LEFT)
+			v->dead |= NODESET(p->id);
+		else
+			undecided = true;
+	}
+	switch (nd->state) {
+	case MB_PAIRED:
+	case MB_STOPPING:
+	case MB_ALONE:
+		v->state = undecided ? LK_VIEW_STOPPED : LK_VIEW_RUNNING;
+		break;
+	case MB_DOUBT:
+		v->state = LK_VIEW_STOPPED;
+		break;
+	case MB_ISOLATED:
+		v->state = LK_VIEW_LOST;
+		break;
+	case MB_OFF:
+	case MB_INERT:
+	case MB_SELF_N:
+		/* Demoted: somebody else may hold what was held here. */
+		v->state = nd->lock_ran ? LK_VIEW_LOST : LK_VIEW_INERT;
+		break;
+	}
+	/* Once locks may have been granted, to lose the right loses them. */
+	if (v->state == LK_VIEW_RUNNING)
+		nd->lock_ran = true;
+}

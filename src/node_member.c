@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Membership inside the node: its verdicts become the views of the others.
+ */
+#include <string.h>
+
+#include "node_int.h"
+
+static void
+op_send(void *ctx, uint8_t to, const uint8_t *bytes, size_t len)
+{
+	struct nd *nd = ctx;
+	struct nd_peer *p = nd_peer(nd, to);
+	struct nd_buf buf = {bytes, len};
+
+	if (p != NULL)
+		nd_net_send(nd, p, WIRE_MEMBER, 0, 0, &buf, 1);
+}
+
+static void
+op_timer(void *ctx, monotime_t at)
+{
+	((struct nd *)ctx)->member_at = at;
+}
+
+static void
+op_persist(void *ctx, const struct sf_record *r, uint64_t serial)
+{
+	struct nd *nd = ctx;
+
+	nd->ops->persist(nd->ctx, r, serial);
+}
+
+static void
+op_note(void *ctx, enum had_level level, const char *rule, const char *object,
+    const char *text)
+{
+	nd_note(ctx, level, rule, object, text);
+}
+
+static void
+op_self(void *ctx, enum mb_self state, bool own_right, const char *rule)
+{
+	struct nd *nd = ctx;
+
+	(void)rule;
+	nd->state = state;
+	nd->own_right = own_right;
+	nd->views_due = true;
+}
+
+static void
+op_peer(void *ctx, uint8_t id, enum mb_peer verdict, bool stateless_gone,
+    const char *rule)
+{
+	struct nd *nd = ctx;
+	struct nd_peer *p = nd_peer(nd, id);
+
+	(void)rule;
+	ASSERT(p != NULL);
+	p->verdict = verdict;
+	p->stateless_gone = stateless_gone;
+	nd->views_due = true;
+}
+
+static void
+op_epoch(void *ctx, uint64_t epoch)
+{
+	struct nd *nd = ctx;
+
+	ASSERT(epoch >= nd->epoch);
+	nd->epoch = epoch;
+	nd->views_due = true;
+}
+
+static void
+op_reply(void *ctx, uint64_t token, bool ok, const char *text)
+{
+	struct nd *nd = ctx;
+
+	nd->ops->reply(nd->ctx, token, ok ? 0 : 69, text);
+}
+
+static void
+op_done(void *ctx)
+{
+	struct nd *nd = ctx;
+
+	nd->ops->done(nd->ctx, true);
+}
+
+static const struct mb_ops ops = {
+    .send = op_send,
+    .timer = op_timer,
+    .persist = op_persist,
+    .note = op_note,
+    .self = op_self,
+    .peer = op_peer,
+    .epoch = op_epoch,
+    .reply = op_reply,
+    .done = op_done,
+};
+
+struct mb *
+nd_member_new(struct nd *nd)
+{
+	struct mb_conf c = {
+	    .self = nd->self,
+	    .n_peers = nd->n_peers,
+	    .n_links = nd->me->n_links,
+	    .heartbeat_ms = nd->conf->t.heartbeat_ms,
+	    .lease_ms = nd->conf->t.lease_ms,
+	    .dead_ms = nd->conf->t.dead_ms,
+	    .takeover_ms = nd->conf->t.takeover_ms,
+	    .silent_takeover = nd->conf->silent == CONF_SILENT_TAKEOVER,
+	};
+
+	memcpy(c.cluster, nd->conf->cluster, sizeof(c.cluster));
+	memcpy(c.self_name, nd->me->name, sizeof(c.self_name));
+	for (unsigned i = 0; i < nd->n_peers; i++) {
+		c.peers[i].id = nd->peers[i].id;
+		memcpy(c.peers[i].name, nd->peers[i].conf->name,
+		    sizeof(c.peers[i].name));
+	}
+	for (unsigned l = 0; l < nd->me->n_links; l++)
+		memcpy(c.links[l], nd->me->links[l].name, sizeof(c.links[l]));
+	return mb_new(&c, &ops, nd);
+}
+
+static enum svc_right
+right_of(enum mb_self state)
+{
+	switch (state) {
+	case MB_PAIRED:
+		return SVC_RIGHT_PAIRED;
+	case MB_ALONE:
+		return SVC_RIGHT_ALONE;
+	case MB_ISOLATED:
+		return SVC_RIGHT_ISOLATED;
+	case MB_DOUBT:
+		return SVC_RIGHT_DOUBT;
+	case MB_STOPPING:
+		return SVC_RIGHT_STOPPING;
+	case MB_OFF:
+	case MB_INERT:
+	case MB_SELF_N:
+		break;
+	}
+	return SVC_RIGHT_NONE;
+}
+
+static void
+svc_view(struct nd *nd)
+{
+	struct nd_inner *in = nd_inner_put(nd, ND_IN_SVC);
+	struct svc_view *v = &in->u.svc.u.view;
+
+	in->u.svc.type = SVC_EV_VIEW;
+	v->right = right_of(nd->state);
+	v->own_right = nd->own_right;
+	v->epoch = nd->epoch;
+	for (unsigned i = 0; i < nd->n_peers; i++) {
+		const struct nd_peer *p = &nd->peers[i];
+		nodeset_t bit = NODESET(p->id);
+
+		if (p->stateless_gone)
+			v->stateless_gone |= bit;
+		if (p->verdict == MB_PEER_ALIVE)
+			v->alive |= bit;
+		else if (p->verdict == MB_PEER_SILENT)
+			v->silent |= bit;
+		else if (p->verdict == MB_PEER_LOST)
+			v->lost |= bit;
+		else if (p->verdict == MB_PEER_LEFT ||
+			 p->verdict == MB_PEER_GONE)
+			v->gone |= bit;
+	}
+}
+
+/* The daemon stands behind its addresses only while it may. */
+static void
+vouch(struct nd *nd)
+{
+	bool on = nd->state == MB_PAIRED || nd->state == MB_ALONE ||
+		  nd->state == MB_STOPPING;
+	struct nd_inner *in;
+
+	if (on == nd->vouch_told)
+		return;
+	nd->vouch_told = on;
+	in = nd_inner_put(nd, ND_IN_VIP);
+	in->u.vip.type = VIP_EV_VOUCH;
+	in->u.vip.u.vouch.on = on;
+}
+
+void
+nd_views(struct nd *nd)
+{
+	nd->views_due = false;
+	for (unsigned i = 0; i < nd->n_peers; i++)
+		nd_session_check(nd, &nd->peers[i]);
+	nd_mir_views(nd);
+	nd_lock_view(nd);
+	vouch(nd);
+	svc_view(nd);
+}

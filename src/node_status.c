@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the node says about itself: state, its cause, the next command, and
+ * what would happen if the active node died now.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "node_int.h"
+
+/* The worst thing found so far wins; of equals, the first. */
+static void PRINTF_LIKE(4, 5) finding(struct nd_status *s,
+    enum nd_health health, const char *action, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (health <= s->health)
+		return;
+	s->health = health;
+	va_start(ap, fmt);
+	vsnprintf(s->reason, sizeof(s->reason), fmt, ap);
+	va_end(ap);
+	snprintf(s->action, sizeof(s->action), "%s", action);
+}
+
+static const char *
+node_name(const struct nd *nd, uint8_t id)
+{
+	const struct conf_node *n = conf_node(nd->conf, id);
+
+	return n != NULL ? n->name : "nobody";
+}
+
+static void
+look_at_services(const struct nd *nd, struct nd_status *s)
+{
+	char action[200];
+
+	for (uint16_t i = 0; i < s->svc.n_services; i++) {
+		const char *name = nd->conf->services[i].name;
+		enum svc_state st = s->svc.services[i].state;
+
+		snprintf(action, sizeof(action), "hactl why %s", name);
+		if (st == SVC_FAILED)
+			finding(s, ND_CRITICAL, action,
+			    "service %s will not stop: %s", name,
+			    s->svc.services[i].reason);
+		else if (s->svc.services[i].on == 0 && nd->state != MB_INERT &&
+			 st == SVC_STOPPED)
+			finding(s, ND_CRITICAL, action,
+			    "service %s runs nowhere: %s", name,
+			    s->svc.services[i].reason);
+		else if (s->svc.services[i].barred)
+			finding(s, ND_DEGRADED, action,
+			    "service %s failed here: %s", name,
+			    s->svc.services[i].reason);
+		else if (s->svc.services[i].degraded)
+			finding(s, ND_DEGRADED, action,
+			    "the health check of service %s times out", name);
+	}
+}
+
+static void
+look_at_volume(const struct nd *nd, struct nd_status *s, uint16_t i)
+{
+	const struct mir_status *v = &s->vols[i];
+	const char *name = nd->conf->volumes[i].name;
+	char action[200];
+
+	snprintf(action, sizeof(action), "hactl volumes, then had.conf(5)");
+	if (v->conn == MIR_CONN_SPLIT) {
+		snprintf(action, sizeof(action),
+		    "decide whose data to keep, then 'hactl volume resync %s "
+		    "--from NODE'",
+		    name);
+		finding(s, ND_CRITICAL, action,
+		    "volume %s has diverged: both nodes have data that the "
+		    "other lacks",
+		    name);
+	} else if (v->disk == MIR_DISK_FAILED) {
+		snprintf(action, sizeof(action),
+		    "if it was never created here: 'hactl volume create %s'",
+		    name);
+		finding(
+		    s, ND_DEGRADED, action, "volume %s: %s", name, v->error);
+	} else if (v->disk == MIR_DISK_NONE) {
+		finding(s, ND_DEGRADED, "replace the disk, then restart had",
+		    "volume %s has no disk here: %s", name, v->error);
+	} else if (v->sync.active) {
+		finding(s, ND_DEGRADED, "wait, see 'hactl volumes'",
+		    "volume %s is being resynced", name);
+	} else if (nd->n_peers > 0 && v->conn != MIR_CONN_INSYNC) {
+		finding(s, ND_DEGRADED, "hactl volumes",
+		    "volume %s is not in sync: %s%s%s", name,
+		    mir_conn_name(v->conn), v->error[0] ? ": " : "", v->error);
+	}
+}
+
+static void
+look_at_peer(const struct nd *nd, struct nd_status *s, unsigned i)
+{
+	const struct nd_peer *p = &nd->peers[i];
+	const char *name = p->conf->name;
+	unsigned down = 0, which = 0;
+	char action[200];
+
+	for (unsigned l = 0; l < nd->me->n_links; l++) {
+		if (s->links[i][l].state == LNK_DOWN) {
+			down++;
+			which = l;
+		}
+	}
+	if (p->verdict != MB_PEER_ALIVE) {
+		snprintf(action, sizeof(action),
+		    "look at %s; 'hactl why' has the evidence", name);
+		if (nd->state == MB_INERT)
+			snprintf(action, sizeof(action),
+			    "start %s, or, if it is down for certain: "
+			    "hactl seed --peer-is-down %s",
+			    name, name);
+		finding(s, ND_DEGRADED, action, "%s is %s", name,
+		    p->verdict == MB_PEER_UNKNOWN ? "not there"
+						  : mb_peer_name(p->verdict));
+	} else if (down > 0) {
+		snprintf(action, sizeof(action),
+		    "check the cable on %s, then 'hactl links'",
+		    nd->me->links[which].ifname);
+		finding(s, ND_DEGRADED, action,
+		    down == 1 && nd->me->n_links == 2
+			? "one of two links to %s is down"
+			: "links to %s are down",
+		    name);
+	} else if (p->digest != nd->conf->digest) {
+		finding(s, ND_DEGRADED,
+		    "copy had.conf to the other node, then 'hactl reload' "
+		    "on both",
+		    "%s has another configuration", name);
+	}
+}
+
+static void
+look(const struct nd *nd, struct nd_status *s)
+{
+	s->health = ND_OK;
+	if (nd->state == MB_ISOLATED)
+		finding(s, ND_CRITICAL, "check the cables of this node",
+		    "this node has lost all its links (R9)");
+	look_at_services(nd, s);
+	for (uint16_t i = 0; i < s->n_vols; i++)
+		if (s->vols[i].conn == MIR_CONN_SPLIT)
+			look_at_volume(nd, s, i);
+	for (unsigned i = 0; i < nd->n_peers; i++)
+		look_at_peer(nd, s, i);
+	if (nd->state == MB_DOUBT)
+		finding(s, ND_DEGRADED, "wait a second",
+		    "this daemon did not run for a while and is finding out "
+		    "what happened");
+	for (uint16_t i = 0; i < s->n_vols; i++)
+		look_at_volume(nd, s, i);
+}
+
+/* The node whose death matters: the one that runs services. */
+static uint8_t
+active_node(const struct nd *nd, const struct nd_status *s)
+{
+	uint8_t on = 0;
+
+	for (uint16_t i = 0; i < s->svc.n_services; i++) {
+		if (s->svc.services[i].on == nd->self)
+			return nd->self;
+		if (s->svc.services[i].on != 0)
+			on = s->svc.services[i].on;
+	}
+	return on != 0 ? on : nd->self;
+}
+
+/* What of its data would be lost with the node, in words. */
+static void
+data_clause(const struct nd *nd, const struct nd_status *s,
+    const struct conf_service *cs, char *text, size_t size)
+{
+	snprintf(text, size, "%s", cs->data ? ", no data lost" : "");
+	for (unsigned i = 0; i < cs->n_steps; i++) {
+		const struct mir_status *v;
+
+		if (cs->steps[i].type != CONF_STEP_VOLUME)
+			continue;
+		v = &s->vols[cs->steps[i].ref];
+		if (v->conn == MIR_CONN_INSYNC || v->conn == MIR_CONN_FINISH)
+			continue;
+		snprintf(text, size,
+		    ", up to %llu MiB of %s are not on the other node yet",
+		    (unsigned long long)((v->dirty_bytes + (1 << 20) - 1) >>
+					 20),
+		    nd->conf->volumes[cs->steps[i].ref].name);
+	}
+}
+
+static void
+forecast(const struct nd *nd, monotime_t now, struct nd_status *s)
+{
+	uint8_t victim = active_node(nd, s), to = 0;
+	const char *victim_name = node_name(nd, victim);
+	char *out = s->forecast;
+	struct mb_forecast f;
+	size_t size = sizeof(s->forecast), used;
+	uint16_t named = 0;
+
+	if (nd->n_peers == 0) {
+		snprintf(out, size,
+		    "if %s dies now: nobody takes over, there is no peer",
+		    victim_name);
+		return;
+	}
+	mb_forecast(
+	    nd->member, now, victim == nd->self ? nd->peers[0].id : victim, &f);
+	used = (size_t)snprintf(out, size, "if %s dies now: ", victim_name);
+	if (f.fate == MB_FATE_OPERATOR) {
+		snprintf(out + used, size - used,
+		    "nothing moves until an operator decides (%s): %s", f.rule,
+		    f.text);
+		return;
+	}
+	if (f.fate == MB_FATE_NOBODY) {
+		snprintf(
+		    out + used, size - used, "nobody takes over: %s", f.text);
+		return;
+	}
+	for (uint16_t i = 0; i < s->svc.n_services && used < size; i++) {
+		const struct conf_service *cs = &nd->conf->services[i];
+		char why[96] = "", data[96];
+		uint32_t ms = 0;
+
+		if (s->svc.services[i].on != victim)
+			continue;
+		to = svc_forecast(nd->svc, i, victim, &ms, why, sizeof(why));
+		data_clause(nd, s, cs, data, sizeof(data));
+		ms += f.ms;
+		if (to == 0)
+			used += (size_t)snprintf(out + used, size - used,
+			    "%snobody takes %s: %s", named > 0 ? "; " : "",
+			    cs->name, why);
+		else
+			used += (size_t)snprintf(out + used, size - used,
+			    "%s%s takes %s in about %u.%u s%s",
+			    named > 0 ? "; " : "", node_name(nd, to), cs->name,
+			    ms / 1000, ms / 100 % 10, data);
+		named++;
+	}
+	if (named == 0)
+		snprintf(out + used, size - used,
+		    "no service moves, none runs there");
+}
+
+void
+nd_status(const struct nd *nd, monotime_t now, struct nd_status *s)
+{
+	memset(s, 0, sizeof(*s));
+	s->self = nd->self;
+	s->epoch = nd->epoch;
+	s->incarnation = nd->incarnation;
+	mb_status(nd->member, &s->member);
+	svc_status(nd->svc, &s->svc);
+	vip_status(nd->vip, &s->vip);
+	s->n_vols = nd->conf->n_volumes;
+	for (uint16_t i = 0; i < s->n_vols; i++)
+		mir_status(nd->vols[i].mir, &s->vols[i]);
+	s->n_peers = nd->n_peers;
+	s->n_links = nd->me->n_links;
+	for (unsigned i = 0; i < nd->n_peers; i++) {
+		const struct nd_peer *p = &nd->peers[i];
+		struct nd_peer_status *ps = &s->peers[i];
+
+		ps->id = p->id;
+		ps->ctl = p->ctl_up;
+		ps->bulk = p->bulk_up;
+		ps->hello = p->hello;
+		memcpy(ps->version, p->version, sizeof(ps->version));
+		ps->digest = p->digest;
+		ps->heard = p->heard;
+		for (unsigned l = 0; l < s->n_links; l++)
+			lnk_status(&p->links[l], &s->links[i][l]);
+	}
+	s->refused_stale = nd->refused_stale;
+	s->refused_malformed = nd->refused_malformed;
+	look(nd, s);
+	forecast(nd, now, s);
+}
