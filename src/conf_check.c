@@ -76,7 +76,7 @@ check_nodes(struct conf_checker *k)
 	const struct conf_node *n;
 	uint8_t i, j;
 
-	if (c->n_nodes == 0)
+	if (c->n_nodes == 0 && c->cluster[0] != '\0')
 		CONF_AT(k, c, "cluster %s: got no node, expected one or two",
 		    c->cluster);
 	if (c->n_nodes > 2)
@@ -90,7 +90,12 @@ check_nodes(struct conf_checker *k)
 			CONF_AT(k, n,
 			    "node: got name '%s', expected a valid name",
 			    n->name);
-		if (n->id < 1 || n->id > HAD_NODES_MAX)
+		if (n->id > HAD_NODES_MAX)
+			CONF_AT(k, n,
+			    "node %s: got id %u, expected a number from 1 to "
+			    "%d",
+			    n->name, n->id, HAD_NODES_MAX);
+		if (n->id == 0)
 			CONF_AT(k, n,
 			    "node %s: got no id, expected 'id' and a "
 			    "number from 1 to %d",
@@ -245,7 +250,7 @@ check_links(struct conf_checker *k)
 		match_links(k, &c->nodes[1], &c->nodes[0]);
 }
 
-/* device or meta of v against what another volume (or v) uses. */
+/* device or meta of v against what another volume uses. */
 static void
 check_path(struct conf_checker *k, const struct conf_volume *v,
     const char *what, const char *path, const struct conf_volume *other,
@@ -307,7 +312,11 @@ check_volumes(struct conf_checker *k)
 			    "volume %s: got meta \"%s\", expected a path "
 			    "that begins with '/'",
 			    v->name, v->meta);
-		check_path(k, v, "meta", v->meta, v, v->device);
+		if (strcmp(v->meta, v->device) == 0 && v->meta[0] != '\0')
+			CONF_AT(k, v,
+			    "volume %s: got its device \"%s\" as meta, "
+			    "expected 'internal' or another path",
+			    v->name, v->meta);
 		check_silent(k, v);
 		for (j = 0; j < i; j++) {
 			o = &c->volumes[j];

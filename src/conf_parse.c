@@ -14,9 +14,9 @@
 /*
  * To the end of the statement: behind its newline or semicolon, or before
  * the brace that closes the block around it.  Blocks inside it are skipped
- * whole.
+ * whole.  True if it stopped at a brace.
  */
-static void
+static bool
 skip_statement(struct conf_parser *p)
 {
 	unsigned depth;
@@ -28,20 +28,21 @@ skip_statement(struct conf_parser *p)
 			break;
 		case CONF_TOK_RBRACE:
 			if (depth == 0)
-				return;
+				return true;
 			depth--;
 			break;
 		case CONF_TOK_NEWLINE:
 		case CONF_TOK_SEMICOLON:
 			if (depth == 0) {
 				conf_next(p);
-				return;
+				return false;
 			}
 			break;
 		default:
 			break;
 		}
 	}
+	return false;
 }
 
 static void
@@ -79,7 +80,7 @@ list_words(const struct conf_stmt *table, size_t n, const char *last, char *buf,
 
 /*
  * Reads the keyword of one statement and what belongs to it.  *seen has a
- * bit for each entry of the table.
+ * bit for each entry of the table that was read well.
  */
 static bool
 one_of(struct conf_parser *p, const struct conf_stmt *table, size_t n,
@@ -102,12 +103,14 @@ one_of(struct conf_parser *p, const struct conf_stmt *table, size_t n,
 		    conf_kw_word(table[i].kw));
 		return false;
 	}
-	*seen |= 1u << i;
 	*block = table[i].block;
 	p->key_line = p->tok.line;
 	p->key_col = p->tok.col;
 	conf_next(p);
-	return table[i].parse(p);
+	if (!table[i].parse(p))
+		return false;
+	*seen |= 1u << i;
+	return true;
 }
 
 /* A statement without a block of its own ends with its line. */
@@ -142,7 +145,7 @@ conf_block(struct conf_parser *p, const struct conf_stmt *table, size_t n,
 		block = false;
 		if (!one_of(p, table, n, &seen, "'}'", &block) ||
 		    (!block && !end_statement(p)))
-			skip_statement(p);
+			(void)skip_statement(p);
 	}
 	conf_next(p);
 	return true;
@@ -379,13 +382,13 @@ parse_address(struct conf_parser *p)
 	skip_separators(p);
 	if (!parse_prefixed(p, a) || !conf_want_kw(p, CONF_KW_INTERFACE) ||
 	    !conf_ifname(p, a->ifname) || !end_statement(p))
-		skip_statement(p);
+		(void)skip_statement(p);
 	skip_separators(p);
 	while (p->tok.type != CONF_TOK_RBRACE) {
 		(void)conf_expected(p, "'}' behind the one line of an address");
 		if (p->tok.type == CONF_TOK_END)
 			return false;
-		skip_statement(p);
+		(void)skip_statement(p);
 		skip_separators(p);
 	}
 	conf_next(p);
@@ -563,8 +566,7 @@ conf_parse(struct conf *c, const char *file, const char *bytes, size_t len,
 			break;
 		if (parse_top(&p, &seen))
 			continue;
-		skip_statement(&p);
-		if (p.tok.type == CONF_TOK_RBRACE)
+		if (skip_statement(&p))
 			conf_next(&p);
 	}
 	if (errors->count != before)

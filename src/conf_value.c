@@ -294,9 +294,11 @@ conf_duration(
 	uint64_t v;
 
 	ASSERT(min_ms <= max_ms);
+	ASSERT(max_ms % 1000 == 0);
 	snprintf(want, sizeof(want),
-	    "a duration with its unit (ms, s or m), from %ums to %us", min_ms,
-	    max_ms / 1000);
+	    "a duration with its unit (ms, s or m), from %ums to %u%s", min_ms,
+	    max_ms % 60000 == 0 ? max_ms / 60000 : max_ms / 1000,
+	    max_ms % 60000 == 0 ? "m" : "s");
 	if (!number_unit(p, units, NITEMS(units), &v, want))
 		return false;
 	if (v < min_ms || v > max_ms)
