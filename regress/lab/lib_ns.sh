@@ -1,0 +1,348 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# Nodes as namespaces; sourced by lib.sh, which says what the functions do.
+#
+# Every link of a node is a veth whose other end is a port in the network
+# namespace "hub", where a bridge per link joins the ports.  All faults are
+# made there, so that a node sees them as it would see a fault of the cable
+# or the switch: nftables at a port drops (it works in kernels without
+# netem), netem delays, and a port that is down takes the carrier away.
+#
+# $LAB/node/NODE	pid (of the process that holds the mount namespace),
+#			NAME.pid (of what node_spawn started), etc, var, srv,
+#			dev (/dev/lab)
+# $LAB/fault		NODE.LINK.{in,out}, the text of nft's rules; NODE.LINK.down
+
+lab_ports() { # link
+	case $1 in lan) echo alpha bravo client ;; cross) echo alpha bravo ;; esac
+}
+lab_pid() { cat "$LAB/node/$1/pid" 2>/dev/null; }
+
+on() {
+	local node=$1
+	shift
+	nsenter -t "$(lab_pid "$node")" -n -m -u -- "$@"
+}
+
+# Runs as the first process of a node's mount namespace.
+lab_node_init() { # node
+	local n=$LAB/node/$1 d
+	hostname "$1"
+	exec 9<"$LAB_ROOT"
+	for d in /run /srv; do
+		mount -t tmpfs -o mode=755 "$1" $d
+		case $LAB_ROOT in
+		$d/*)
+			mkdir -p "$LAB_ROOT"
+			mount -c --rbind /proc/self/fd/9 "$LAB_ROOT"
+			;;
+		esac
+	done
+	exec 9<&-
+	mkdir -p /run/lock /run/netns
+	mount --bind "$n/etc" /etc/had
+	mount --bind "$n/var" /var/lib/had
+	mount --bind "$n/dev" /dev/lab
+	case $LAB_ROOT in /srv/*) ;; *) mount --bind "$n/srv" /srv ;; esac
+	mount -t tmpfs -o mode=755 had /dev/had
+	mount -t sysfs sysfs /sys
+	mount -t cgroup2 cgroup /sys/fs/cgroup 2>/dev/null
+	echo 0 >/proc/sys/net/ipv6/conf/default/accept_dad
+	echo 0 >/proc/sys/net/ipv6/conf/all/accept_dad
+	echo "$BASHPID" >"$n/pid"
+	exec sleep infinity
+}
+
+lab_hub() {
+	ip netns list 2>/dev/null | grep -q '^hub' && return
+	ip netns add hub
+	ip -n hub -batch - <<-'END'
+		link set lo up
+		link add br-lan type bridge forward_delay 0 mcast_snooping 0
+		link add br-cross type bridge forward_delay 0 mcast_snooping 0
+		link set br-lan up
+		link set br-cross up
+	END
+	ip netns exec hub nft add table netdev lab
+}
+
+lab_port_up() { # node link
+	local p=$1-$2 mtu=1500
+	[ "$2" = cross ] && mtu=${LAB_CROSS_MTU:-1500}
+	ip -n hub -batch - <<-END
+		link add $p mtu $mtu type veth peer name ${2}0 address $(lab_mac "$1" "$2") mtu $mtu netns $1
+		link set $p master br-$2
+	END
+	ip netns exec hub nft -f - <<-END
+		add chain netdev lab $1_$2_out { type filter hook ingress device "$p" priority 0; }
+		add chain netdev lab $1_$2_in { type filter hook egress device "$p" priority 0; }
+	END
+	rm -f "$LAB/fault/$1.$2".*
+}
+
+power_on() { # node
+	local n=$LAB/node/$1 link host ready
+	host=$(lab_host "$1")
+	mkdir -p "$n/etc" "$n/var" "$n/srv" "$n/dev"
+	rm -f "$n"/*pid
+	ip netns add "$1" || return
+	for link in $(lab_links "$1"); do lab_port_up "$1" "$link"; done
+	export -f lab_node_init
+	nsenter --net="/run/netns/$1" unshare --mount --uts \
+		--propagation private bash -c "lab_node_init $1" \
+		>>"$LAB/log/$1.init.log" 2>&1 </dev/null &
+	disown $!
+	for ready in {1..200}; do
+		[ -s "$n/pid" ] && break
+		sleep 0.02
+	done
+	[ -s "$n/pid" ] || return
+	: "$ready"
+	{
+		echo "link set lo up"
+		echo "addr add 192.0.2.$host/24 dev lan0"
+		echo "addr add 2001:db8::$host/64 dev lan0 nodad"
+		echo "link set lan0 up"
+		if [ "$1" != client ]; then
+			echo "addr add $(lab_cross "$1")/24 dev cross0"
+			echo "link set cross0 up"
+		fi
+	} | ip -n "$1" -batch -
+	lab_carriers
+}
+
+nodes_up() {
+	local node job jobs=()
+	lab_hub
+	[ $# -gt 0 ] || set -- alpha bravo client
+	for node in "$@"; do
+		power_on "$node" &
+		jobs+=($!)
+	done
+	for job in "${jobs[@]}"; do wait "$job" || return; done
+	lab_carriers
+}
+
+# Processes in the node's network namespace, whatever they are.
+lab_processes() { # node
+	stat -Lc '%i %n' "/run/netns/$1" /proc/[0-9]*/ns/net 2>/dev/null |
+		awk 'NR == 1 { want = $1; ok = $2 ~ /^\/run/; next }
+			ok && $1 == want { split($2, a, "/"); print a[3] }'
+}
+
+# What is left of the node's kernel block devices would hold up umount.
+lab_detach() { # node
+	local d pids
+	pids=" $(lab_processes "$1" | tr '\n' ' ')"
+	for d in /sys/block/nbd*/pid; do
+		[ -e "$d" ] || continue
+		case $pids in *" $(cat "$d") "*)
+			d=${d%/pid}
+			nbd-client -d "/dev/${d##*/}" >/dev/null 2>&1
+			;;
+		esac
+	done
+}
+
+power_cut() { # node
+	local link p pids
+	for link in $(lab_links "$1"); do
+		ip -n hub link del "$1-$link" 2>/dev/null
+		rm -f "$LAB/fault/$1.$link".*
+		[ "$link" = cross ] && touch "$LAB/fault/$1.cross.down"
+	done
+	lab_carriers
+	pids=$(lab_processes "$1")
+	for p in $pids; do kill -STOP "$p" 2>/dev/null; done
+	lab_detach "$1"
+	for p in $pids; do kill -KILL "$p" 2>/dev/null; done
+	wait_for 10 lab_no_process "$1"
+	ip netns del "$1" 2>/dev/null
+	rm -f "$LAB/node/$1"/*pid "$LAB/fault/$1.cross.down"
+}
+lab_no_process() { [ -z "$(lab_processes "$1")" ]; }
+
+nodes_down() {
+	local node
+	for node in alpha bravo client; do
+		[ -e "/run/netns/$node" ] && power_cut "$node"
+	done
+	ip netns del hub 2>/dev/null
+	losetup -a | sed -n "s#^\(/dev/loop[0-9]*\):.*($LAB/disk/.*#\1#p" |
+		xargs -r losetup -d
+	rm -f "$LAB"/disk/* "$LAB"/fault/*
+	rm -rf "$LAB"/node/*
+}
+
+# --- programs there --------------------------------------------------------
+
+node_put() { # node file path
+	on "$1" sh -c 'umask 077; cat >"$1.new" && mv "$1.new" "$1"' - "$3" <"$2"
+}
+node_has() { [ -e "/proc/$(lab_pid "$1")/root$2" ]; }
+
+# Starts a program there, its output in $LAB/log/NODE.NAME.log.
+node_spawn() { # node name command...
+	local node=$1 i
+	local file=$LAB/node/$1/$2.pid log=$LAB/log/$1.$2.log
+	shift 2
+	rm -f "$file"
+	# shellcheck disable=SC2016
+	setsid -f nsenter -t "$(lab_pid "$node")" -n -m -u -- \
+		bash -c 'echo $$ >"$0.new"; mv "$0.new" "$0"; exec "$@"' \
+		"$file" "$@" >>"$log" 2>&1 </dev/null
+	for i in {1..250}; do
+		[ -s "$file" ] && return
+		sleep 0.02
+	done
+	: "$i"
+	return 1
+}
+node_pid() { cat "$LAB/node/$1/$2.pid" 2>/dev/null; }
+node_alive() { # node name
+	local pid state
+	pid=$(node_pid "$1" "$2") || return 1
+	state=$(sed -n 's/^.*) \([A-Z]\) .*/\1/p' "/proc/$pid/stat" 2>/dev/null)
+	[ -n "$state" ] && [ "$state" != Z ] && [ "$state" != X ]
+}
+node_signal() { # node name signal
+	local pid
+	pid=$(node_pid "$1" "$2") && kill -"$3" "$pid"
+}
+
+# --- disks -----------------------------------------------------------------
+
+disk_file() { echo "$LAB/disk/$1.$2"; }
+disk_make() { # [-f] node name mib
+	local plain='' f dev
+	[ "$LAB_MODE" = native ] && plain=1
+	[ "$1" = -f ] && plain=1 && shift
+	f=$(disk_file "$1" "$2")
+	mkdir -p "$LAB/node/$1/dev"
+	truncate -s "${3}M" "$f" || return
+	dev=$f
+	if [ -z "$plain" ]; then
+		dev=$(losetup -f --show "$f") || return
+	fi
+	ln -sfn "$dev" "$LAB/node/$1/dev/$2"
+	echo "/dev/lab/$2"
+}
+
+# --- faults ----------------------------------------------------------------
+
+# Sets the ports of all links as the files in $LAB/fault say.
+lab_carriers() {
+	local link node state
+	for link in lan cross; do
+		for node in $(lab_ports $link); do
+			state=up
+			[ -e "$LAB/fault/$node.$link.down" ] && state=down
+			# A crossover has two ends and one carrier.
+			if [ $link = cross ]; then
+				[ -e "$LAB/fault/alpha.cross.down" ] && state=down
+				[ -e "$LAB/fault/bravo.cross.down" ] && state=down
+			fi
+			[ -e "/run/netns/$node" ] &&
+				echo "link set $node-$link $state"
+		done
+	done | ip -n hub -force -batch - 2>/dev/null
+	return 0
+}
+link_down() {
+	touch "$LAB/fault/$1.$2.down"
+	lab_carriers
+}
+link_up() {
+	rm -f "$LAB/fault/$1.$2.down"
+	lab_carriers
+}
+
+# Puts the rules of a port's faults into the kernel, in one transaction.
+lab_drops() { # node link...
+	local node=$1 link dir f
+	shift
+	for link in "$@"; do
+		for dir in in out; do
+			echo "flush chain netdev lab ${node}_${link}_$dir"
+			for f in "$LAB/fault/$node.$link.$dir".*; do
+				[ -f "$f" ] && echo "add rule netdev lab ${node}_${link}_$dir $(cat "$f")"
+			done
+		done
+	done | ip netns exec hub nft -f -
+}
+lab_fault() { # node link in|out kind rule ("" = none)
+	if [ -n "$5" ]; then
+		echo "$5" >"$LAB/fault/$1.$2.$3.$4"
+	else
+		rm -f "$LAB/fault/$1.$2.$3.$4"
+	fi
+}
+loss() {
+	local dir rule=
+	[ "$3" -gt 0 ] && rule="numgen random mod 100 < $3 counter drop"
+	[ "$3" -ge 100 ] && rule="counter drop"
+	for dir in in out; do
+		case ${4:-both} in both | "$dir")
+			lab_fault "$1" "$2" $dir loss "$rule"
+			;;
+		esac
+	done
+	lab_drops "$1" "$2"
+}
+one_way() {
+	local rule=
+	[ "$4" = on ] && rule="counter drop"
+	lab_fault "$1" "$2" "$3" cut "$rule"
+	lab_drops "$1" "$2"
+}
+mangle() {
+	local node=$1 link=$2
+	shift 2
+	if [ "$1" = off ]; then
+		ip netns exec hub tc qdisc del dev "$node-$link" root 2>/dev/null
+		return 0
+	fi
+	ip netns exec hub tc qdisc replace dev "$node-$link" root netem \
+		"$@" limit 20000
+}
+delay() {
+	if [ "$3" -eq 0 ]; then mangle "$1" "$2" off; else
+		mangle "$1" "$2" delay "${3}ms" ${4:+"${4}ms"}
+	fi
+}
+lab_vanish() { # node rule
+	local link dir
+	for link in $(lab_links "$1"); do
+		for dir in in out; do lab_fault "$1" "$link" $dir vanish "$2"; done
+	done
+	# shellcheck disable=SC2046
+	lab_drops "$1" $(lab_links "$1")
+}
+node_vanish() {
+	local link
+	if [ "$1" = -c ]; then
+		for link in $(lab_links "$2"); do
+			touch "$LAB/fault/$2.$link.down"
+		done
+		lab_carriers
+		set -- "$2"
+	fi
+	lab_vanish "$1" "counter drop"
+}
+node_return() {
+	local link
+	for link in $(lab_links "$1"); do rm -f "$LAB/fault/$1.$link.down"; done
+	lab_carriers
+	lab_vanish "$1" ""
+}
+heal() {
+	local node link
+	rm -f "$LAB"/fault/*
+	for node in alpha bravo client; do
+		[ -e "/run/netns/$node" ] || continue
+		# shellcheck disable=SC2046
+		lab_drops "$node" $(lab_links "$node")
+		for link in $(lab_links "$node"); do mangle "$node" "$link" off; done
+	done
+	lab_carriers
+}
