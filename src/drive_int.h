@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the files of the wiring share.
+ */
+#ifndef DRIVE_INT_H
+#define DRIVE_INT_H
+
+#include <jansson.h>
+
+#include "ctl.h"
+#include "drive.h"
+#include "lock_sock.h"
+#include "loop.h"
+#include "mdisk.h"
+#include "nbd.h"
+#include "nbd_kernel.h"
+#include "node.h"
+#include "sctp.h"
+#include "state.h"
+#include "svc_run.h"
+#include "vip_addr.h"
+#include "vip_announce.h"
+#include "vip_guard.h"
+#include "worker.h"
+
+enum { DRIVE_NOTES = 1024, DRIVE_QUEUE = 4096 };
+
+/* One line of the timeline, for hactl events and why. */
+struct drive_note {
+	uint64_t serial; /* 0 = unused */
+	int64_t wall_ms;
+	enum had_level level;
+	char rule[8];
+	char object[48];
+	char text[240];
+};
+
+/* An event that came while the node was in a step. */
+struct drive_queued {
+	struct nd_event event;
+	char text[160]; /* what a text pointer in event points to */
+};
+
+/* An operation of a mirror under way in a disk. */
+struct drive_io {
+	uint32_t io;
+	bool used, flush_after; /* fua of an operation that has none */
+	enum mir_area area;
+};
+enum { DRIVE_IOS = 512 };
+
+struct drive_vol {
+	struct drive *drive; /* borrowed */
+	uint16_t id;
+	struct mdisk *data; /* owned; NULL: no device */
+	struct mdisk *meta; /* owned; NULL: internal */
+	struct nd_disk disk;
+	uint32_t sector;
+	bool trim;
+	struct drive_io ios[DRIVE_IOS];
+	struct nbdk *kernel; /* owned; NULL: the kernel has no nbd */
+	char kernel_why[200];
+	struct nbd *nbd; /* owned; NULL: not exported */
+	bool wanted, attached;
+	unsigned closing;
+};
+
+struct drive {
+	struct conf *conf; /* owned */
+	struct drive_options o;
+	uint8_t self;
+	const struct conf_node *me; /* borrowed */
+	struct loop *loop; /* owned, as all below */
+	sd_event *event; /* borrowed */
+	struct loop_timer *timer, *tick;
+	struct worker *worker;
+	struct state *state;
+	struct nd *nd;
+	struct tp *tp;
+	struct svc_run *run;
+	struct ctl *ctl;
+	struct lks *locks;
+	struct vip_addr *addr;
+	struct vip_guard *guard;
+	struct vip_announce *announce;
+	struct drive_vol vols[HAD_VOLUMES_MAX];
+	struct nd_disk disks[HAD_VOLUMES_MAX];
+
+	bool stepping;
+	struct drive_queued queue[DRIVE_QUEUE]; /* ring */
+	unsigned queue_head, queue_used;
+
+	struct drive_note notes[DRIVE_NOTES]; /* ring by serial */
+	uint64_t note_serial;
+	uint64_t follow[CTL_CLIENTS_MAX]; /* tokens of hactl events -f */
+
+	struct nd_status *status; /* scratch */
+	uint64_t status_saved; /* note serial that the saved status has */
+	bool saving;
+	monotime_t saved_at;
+	char *save_text; /* owned by the job under way */
+	uint64_t watchdog_us;
+	bool stopping, clean;
+	monotime_t stop_at;
+};
+
+/* drive.c: an event for the node, now or after the step under way. */
+void drive_step(struct drive *, struct nd_event *);
+monotime_t drive_now(void);
+
+/* drive_net.c */
+int drive_net_new(struct drive *, uint64_t incarnation);
+void drive_send(void *ctx, uint8_t peer, enum nd_kind, uint8_t link,
+    uint16_t stream, const struct nd_buf *, unsigned n);
+
+/* drive_vip.c */
+int drive_vip_new(struct drive *);
+void drive_vip_free(struct drive *, bool remove);
+void drive_addr_add(void *ctx, uint16_t id);
+void drive_addr_del(void *ctx, uint16_t id);
+void drive_lease(
+    void *ctx, uint64_t seq, const struct vip_set *open, monotime_t until);
+void drive_announce(void *ctx, uint16_t id);
+
+/* drive_vol.c */
+int drive_vol_open(struct drive *);
+void drive_vol_close(struct drive *);
+void drive_vol_export(void *ctx, uint16_t vol, bool on);
+void drive_disk(void *ctx, uint16_t vol, const struct mir_io *);
+void drive_vol_reply(void *ctx, uint16_t vol, uint64_t cookie, int error);
+/* "/dev/nbdN" of an exported volume, or NULL. */
+const char *drive_vol_device(
+    const struct drive *, uint16_t vol, char *buf, size_t size);
+
+/* drive_ctl.c */
+int drive_ctl_new(struct drive *);
+int drive_locks_new(struct drive *);
+void drive_lock_send(
+    void *ctx, uint32_t client, const uint8_t *bytes, size_t len);
+void drive_lock_close(void *ctx, uint32_t client, const char *why);
+void drive_reply(void *ctx, uint64_t token, int code, const char *text);
+void drive_note(void *ctx, enum had_level, const char *rule, const char *object,
+    const char *text);
+
+/* drive_reload.c: 0 and a summary, or -1 and what is wrong. */
+int drive_reload(struct drive *, char *text, size_t size);
+
+/* drive_json.c: each returns a new object. */
+json_t *drive_json_status(struct drive *);
+json_t *drive_json_links(struct drive *);
+json_t *drive_json_volumes(struct drive *);
+json_t *drive_json_locks(struct drive *, const char *name, bool blocked);
+json_t *drive_json_note(const struct drive_note *);
+
+#endif
