@@ -444,7 +444,7 @@ fail:
 static int
 pieces_new(struct nbd *n)
 {
-	n->n_pieces = n->conf.buffers + n->conf.clients_max * NBD_PLAIN;
+	n->n_pieces = nbd_pieces_max(&n->conf);
 	n->pieces = calloc(n->n_pieces, sizeof(*n->pieces));
 	n->memory_len = (size_t)n->conf.buffers * HAD_IO_MAX;
 	/* Touched now: the data path must never wait for memory. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * NBD server for one volume: a UNIX socket and adopted sockets (the kernel's
- * client).  It takes requests apart into pieces that never cross a 64 KiB
- * boundary, hands each to the callback, and answers when they are complete.
+ * client).  It takes requests apart into pieces as mir_piece() has it, hands
+ * each to the callback, and answers when they are complete.
  * All buffers are allocated by nbd_new.  A client that misbehaves gets its
  * error, or loses its connection; it never ends the daemon.
  */
@@ -32,13 +32,23 @@ struct nbd_conf {
 	unsigned buffers;
 };
 
+/* Pieces that can be with the callback at once. */
+enum { NBD_PLAIN = 8 }; /* flushes, trims and zeroes of one client */
+static inline unsigned
+nbd_pieces_max(const struct nbd_conf *c)
+{
+	return c->buffers + c->clients_max * NBD_PLAIN;
+}
+
 struct nbd_cb {
 	/*
 	 * One piece.  FLUSH has off and len 0.  buf is HAD_IO_MAX bytes,
 	 * page-aligned and the driver's; it holds the data of a WRITE and
 	 * takes those of a READ until nbd_complete(cookie); NULL for FLUSH,
 	 * TRIM and ZERO.  nbd_complete may be called from inside.
-	 * fua: stable before it completes (WRITE, TRIM, ZERO).
+	 * fua: stable before it completes (WRITE, TRIM, ZERO).  Data pieces
+	 * do not cross multiples of HAD_IO_MAX, TRIM and ZERO those of
+	 * MIR_TRIM_MAX; at most nbd_pieces_max() are out at once.
 	 */
 	void (*request)(void *ctx, uint64_t cookie, enum nbd_cmd, bool fua,
 	    uint64_t off, uint32_t len, void *buf);

@@ -26,7 +26,6 @@ enum {
 	NBD_RBUF = 32 * 1024, /* receive buffer of a client */
 	NBD_OBUF = 3 * NBDP_NAME_MAX, /* replies of one option */
 	NBD_REQS = 128, /* requests of a client under way */
-	NBD_PLAIN = 16, /* pieces of a client without a buffer */
 	NBD_IOV = 128, /* segments of one send */
 	NBD_BUDGET = 64, /* pieces issued to one client per turn */
 };

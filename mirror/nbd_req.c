@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "mirror.h"
 #include "nbd_int.h"
 
 /*
@@ -125,12 +126,13 @@ static void
 piece_assign(struct nbd_client *c, struct nbd_piece *p)
 {
 	struct nbd_req *req = c->cur;
-	uint64_t bound = (req->next / HAD_IO_MAX + 1) * HAD_IO_MAX;
+	uint64_t max = p->buf != NULL ? HAD_IO_MAX : MIR_TRIM_MAX;
+	uint64_t bound = (req->next / max + 1) * max;
 
 	p->req = req;
 	p->off = req->next;
 	p->len = (uint32_t)((bound < req->end ? bound : req->end) - p->off);
-	ASSERT(p->len <= HAD_IO_MAX);
+	ASSERT(p->len <= max);
 	req->next += p->len;
 	TAILQ_INSERT_TAIL(&req->pieces, p, req_link);
 }

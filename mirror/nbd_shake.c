@@ -36,7 +36,9 @@ export_of(const struct nbd_client *c)
 static int
 opt_error(struct nbd_client *c, uint32_t type, const char *text)
 {
-	nbd_complain(c, "option %u: %s", c->opt.opt, text);
+	/* To ask for what a server may lack is no offence. */
+	if (type != NBDP_REP_ERR_UNSUP)
+		nbd_complain(c, "option %u: %s", c->opt.opt, text);
 	c->olen = nbdp_put_opt_error(
 	    c->obuf, sizeof(c->obuf), c->opt.opt, type, text);
 	return nbd_client_flush(c) == -1 ? -1 : 1;
