@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The guard: keeps its tables in the kernel as they should be.  See
+ * vip_guard.h; the tables are drawn in vip_guard_nft.c.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <net/if.h>
+#include <sys/socket.h>
+
+#include <bsd/string.h>
+
+#include <linux/filter.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/rtnetlink.h>
+
+#include "loop.h"
+#include "vip_guard_int.h"
+
+enum {
+	/*
+	 * The kernel counts a lease in jiffies, rounded down; one of none at
+	 * all would last for ever.  A jiffy has 10 ms at most.
+	 */
+	LEASE_MIN_MS = 10,
+	RESTORE_GAP_MS = 5, /* between two repairs */
+	RESTORE_RETRY_MS = 50, /* after one that failed */
+	SNDBUF = 1024 * 1024,
+};
+
+struct dev {
+	char name[16];
+	unsigned ifindex; /* as installed; 0: not there */
+};
+
+struct vip_guard {
+	struct vip_guard_cb cb;
+	void *ctx; /* borrowed */
+	struct vip_addr_conf *addrs; /* owned */
+	uint16_t n;
+	struct dev devs[VIP_GUARD_DEVS_MAX];
+	uint16_t n_devs;
+	struct mnl_socket *nl; /* owned; owns had_lease: never duplicated */
+	struct mnl_socket *mon, *link; /* owned */
+	sd_event_source *mon_src, *link_src; /* owned */
+	struct loop_timer *timer; /* owned */
+	struct vip_batch batch;
+	struct vip_set open;
+	monotime_t until; /* of open */
+	monotime_t restored_at;
+	bool dirty; /* the kernel's tables are not ours any more */
+	char error[160];
+	struct vip_guard_stats stats;
+};
+
+static bool
+set_empty(const struct vip_set *s)
+{
+	static const struct vip_set none;
+
+	return memcmp(s, &none, sizeof(none)) == 0;
+}
+
+/* Whole milliseconds from now to at, never rounded up. */
+static int64_t
+ms_until(monotime_t at)
+{
+	return mt_sub_us(at, loop_now()) / 1000;
+}
+
+/* Sends what is in the batch. */
+static int
+guard_send(struct vip_guard *g)
+{
+	const char *what = "batch";
+	int saved;
+
+	g->stats.batches++;
+	if (vip_batch_send(&g->batch, g->nl, &what) == 0)
+		return 0;
+	saved = errno;
+	g->stats.failed++;
+	snprintf(g->error, sizeof(g->error), "%s: %s", what, strerror(saved));
+	errno = saved;
+	return -1;
+}
+
+/* Both tables as they should be, on the interfaces that exist now. */
+static int
+guard_install(struct vip_guard *g)
+{
+	const char *names[VIP_GUARD_DEVS_MAX + 1];
+	struct vip_set open = g->open;
+	int64_t ms = ms_until(g->until);
+	uint16_t i, n = 0;
+
+	for (i = 0; i < g->n_devs; i++) {
+		struct dev *d = &g->devs[i];
+
+		d->ifindex = if_nametoindex(d->name);
+		if (d->ifindex != 0)
+			names[n++] = d->name;
+	}
+	names[n] = NULL;
+	if (ms < LEASE_MIN_MS) {
+		memset(&open, 0, sizeof(open));
+		ms = LEASE_MIN_MS;
+	}
+	vip_batch_begin(&g->batch);
+	vip_batch_install(
+	    &g->batch, g->addrs, g->n, names, &open, (uint64_t)ms);
+	return guard_send(g);
+}
+
+/* Puts the tables back if somebody touched them, but not in a tight race. */
+static void
+guard_restore(struct vip_guard *g, bool flushed)
+{
+	monotime_t now = loop_now(), next;
+	int r;
+
+	next = mt_add_ms(g->restored_at, RESTORE_GAP_MS);
+	if (mt_before(now, next)) {
+		loop_timer_at(g->timer, next);
+		return;
+	}
+	r = guard_install(g);
+	g->restored_at = now;
+	g->dirty = r != 0;
+	if (r == 0)
+		g->stats.restored++;
+	else
+		loop_timer_at(g->timer, mt_add_ms(now, RESTORE_RETRY_MS));
+	if (flushed)
+		g->cb.flushed(g->ctx, r == 0, r == 0 ? "" : g->error);
+}
+
+static void
+on_timer(void *ctx, monotime_t now)
+{
+	struct vip_guard *g = ctx;
+
+	(void)now;
+	if (g->dirty)
+		guard_restore(g, true);
+}
+
+static int
+attr_first_name(const struct nlattr *attr, void *data)
+{
+	const char **name = data;
+
+	/* NFTA_TABLE_NAME, NFTA_CHAIN_TABLE, NFTA_RULE_TABLE, ... are all 1. */
+	if (mnl_attr_get_type(attr) == NFTA_TABLE_NAME &&
+	    mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) == 0)
+		*name = mnl_attr_get_str(attr);
+	return MNL_CB_OK;
+}
+
+/* True if the message tells of a change to one of our tables. */
+static bool
+touches_us(const struct nlmsghdr *nlh)
+{
+	const struct nfgenmsg *nfg;
+	const char *name = NULL;
+
+	if (nlh->nlmsg_type >> 8 != NFNL_SUBSYS_NFTABLES ||
+	    (nlh->nlmsg_type & 0xff) == NFT_MSG_NEWGEN ||
+	    nlh->nlmsg_len < MNL_NLMSG_HDRLEN + sizeof(*nfg))
+		return false;
+	nfg = mnl_nlmsg_get_payload(nlh);
+	if (nfg->nfgen_family != NFPROTO_NETDEV)
+		return false;
+	if (mnl_attr_parse(nlh, sizeof(*nfg), attr_first_name, &name) < 0 ||
+	    name == NULL)
+		return false;
+	return strcmp(name, VIP_TABLE_GUARD) == 0 ||
+	       strcmp(name, VIP_TABLE_LEASE) == 0;
+}
+
+static int
+on_mon(sd_event_source *src, int fd, uint32_t revents, void *ctx)
+{
+	struct vip_guard *g = ctx;
+	char buf[16384];
+	ssize_t len;
+	int rounds = 64; /* bounded work; the rest next time */
+
+	(void)src, (void)fd, (void)revents;
+	while (rounds-- > 0) {
+		const struct nlmsghdr *nlh = (const struct nlmsghdr *)buf;
+		int left;
+
+		len = mnl_socket_recvfrom(g->mon, buf, sizeof(buf));
+		if (len < 0 && (errno == ENOBUFS || errno == ENOSPC)) {
+			g->dirty = true; /* something was lost: who knows */
+			continue;
+		}
+		if (len <= 0)
+			break;
+		for (left = (int)len; mnl_nlmsg_ok(nlh, left);
+		     nlh = mnl_nlmsg_next(nlh, &left))
+			if (touches_us(nlh))
+				g->dirty = true;
+	}
+	if (g->dirty)
+		guard_restore(g, true);
+	return 0;
+}
+
+/* An interface that was made anew has no chains. */
+static int
+on_link(sd_event_source *src, int fd, uint32_t revents, void *ctx)
+{
+	struct vip_guard *g = ctx;
+	char buf[16384];
+	bool changed = false;
+	int rounds = 64;
+	uint16_t i;
+
+	(void)src, (void)fd, (void)revents;
+	while (rounds-- > 0 &&
+	       (mnl_socket_recvfrom(g->link, buf, sizeof(buf)) > 0 ||
+		   errno == ENOBUFS || errno == ENOSPC))
+		continue;
+	for (i = 0; i < g->n_devs; i++)
+		if (if_nametoindex(g->devs[i].name) != g->devs[i].ifindex)
+			changed = true;
+	if (changed) {
+		g->dirty = true;
+		guard_restore(g, false);
+	}
+	return 0;
+}
+
+/*
+ * Our own batches, one per heartbeat, must not wake us: drop what carries our
+ * port (a message is read as big-endian words, its header is native).
+ */
+static int
+mon_filter(const struct vip_guard *g)
+{
+	uint32_t port = mnl_socket_get_portid(g->nl);
+	struct sock_filter code[] = {
+	    BPF_STMT(
+		BPF_LD | BPF_W | BPF_ABS, offsetof(struct nlmsghdr, nlmsg_pid)),
+	    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __builtin_bswap32(port), 0, 1),
+	    BPF_STMT(BPF_RET | BPF_K, 0),
+	    BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+	};
+	struct sock_fprog prog = {NITEMS(code), code};
+
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	code[1].k = port;
+#endif
+	return setsockopt(mnl_socket_get_fd(g->mon), SOL_SOCKET,
+	    SO_ATTACH_FILTER, &prog, sizeof(prog));
+}
+
+static struct mnl_socket *
+nl_open(int bus, unsigned groups)
+{
+	struct mnl_socket *nl;
+
+	/* A child that kept it would keep had_lease alive. */
+	nl = mnl_socket_open2(bus, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (nl == NULL)
+		return NULL;
+	if (mnl_socket_bind(nl, groups, MNL_SOCKET_AUTOPID) < 0) {
+		mnl_socket_close(nl);
+		return NULL;
+	}
+	return nl;
+}
+
+static int
+open_sockets(struct vip_guard *g, sd_event *event)
+{
+	int size = SNDBUF;
+
+	g->nl = nl_open(NETLINK_NETFILTER, 0);
+	g->mon = nl_open(NETLINK_NETFILTER, 1u << (NFNLGRP_NFTABLES - 1));
+	g->link = nl_open(NETLINK_ROUTE, RTMGRP_LINK);
+	if (g->nl == NULL || g->mon == NULL || g->link == NULL)
+		return -1;
+	if (setsockopt(mnl_socket_get_fd(g->nl), SOL_SOCKET, SO_SNDBUFFORCE,
+		&size, sizeof(size)) < 0 ||
+	    mon_filter(g) < 0)
+		return -1;
+	if ((errno = -sd_event_add_io(event, &g->mon_src,
+		 mnl_socket_get_fd(g->mon), EPOLLIN, on_mon, g)) > 0 ||
+	    (errno = -sd_event_add_io(event, &g->link_src,
+		 mnl_socket_get_fd(g->link), EPOLLIN, on_link, g)) > 0)
+		return -1;
+	g->timer = loop_timer_new(event, on_timer, g);
+	return g->timer != NULL ? 0 : -1;
+}
+
+/* Adds a name once. */
+static int
+dev_add(struct vip_guard *g, const char *name)
+{
+	uint16_t i;
+
+	for (i = 0; i < g->n_devs; i++)
+		if (strcmp(g->devs[i].name, name) == 0)
+			return 0;
+	if (g->n_devs == VIP_GUARD_DEVS_MAX) {
+		errno = E2BIG;
+		return -1;
+	}
+	strlcpy(g->devs[g->n_devs++].name, name, sizeof(g->devs[0].name));
+	return 0;
+}
+
+static int
+guard_setup(struct vip_guard *g, sd_event *event,
+    const struct vip_guard_conf *conf, const char **what)
+{
+	uint16_t i;
+
+	*what = "interfaces";
+	for (i = 0; i < conf->n; i++)
+		if (dev_add(g, conf->addrs[i].ifname) < 0)
+			return -1;
+	for (i = 0; i < conf->n_ifnames; i++)
+		if (dev_add(g, conf->ifnames[i]) < 0)
+			return -1;
+	*what = "memory";
+	g->addrs = calloc(conf->n + 1u, sizeof(*g->addrs));
+	if (g->addrs == NULL || vip_batch_init(&g->batch) < 0)
+		return -1;
+	if (conf->n > 0)
+		memcpy(g->addrs, conf->addrs, conf->n * sizeof(*g->addrs));
+	g->n = conf->n;
+	*what = "netlink sockets";
+	if (open_sockets(g, event) < 0)
+		return -1;
+	*what = NULL;
+	return guard_install(g);
+}
+
+struct vip_guard *
+vip_guard_new(sd_event *event, const struct vip_guard_conf *conf,
+    const struct vip_guard_cb *cb, void *ctx, char *err, size_t err_size)
+{
+	struct vip_guard *g;
+	const char *what = "memory";
+	int saved;
+
+	ASSERT(conf->n <= HAD_ADDRESSES_MAX);
+	g = calloc(1, sizeof(*g));
+	if (g != NULL) {
+		g->cb = *cb;
+		g->ctx = ctx;
+		if (guard_setup(g, event, conf, &what) == 0)
+			return g;
+	}
+	saved = errno;
+	if (what != NULL)
+		snprintf(err, err_size, "guard: %s: %s", what, strerror(saved));
+	else
+		snprintf(err, err_size,
+		    "guard: the kernel refused nftables (netdev egress and "
+		    "owner tables, Linux 5.16 and later): %s",
+		    g->error);
+	if (g != NULL)
+		vip_guard_free(g, false);
+	errno = saved;
+	return NULL;
+}
+
+void
+vip_guard_free(struct vip_guard *g, bool remove)
+{
+	if (g == NULL)
+		return;
+	if (remove) {
+		vip_batch_begin(&g->batch);
+		vip_batch_remove(&g->batch);
+		guard_send(g);
+	}
+	loop_timer_free(g->timer);
+	sd_event_source_disable_unref(g->mon_src);
+	sd_event_source_disable_unref(g->link_src);
+	if (g->link != NULL)
+		mnl_socket_close(g->link);
+	if (g->mon != NULL)
+		mnl_socket_close(g->mon);
+	if (g->nl != NULL)
+		mnl_socket_close(g->nl);
+	vip_batch_release(&g->batch);
+	free(g->addrs);
+	free(g);
+}
+
+int
+vip_guard_lease(
+    struct vip_guard *g, const struct vip_set *open, monotime_t until)
+{
+	static const struct vip_set none;
+	monotime_t start = loop_now();
+	int64_t ms = ms_until(until);
+	bool late = !set_empty(open) && ms < LEASE_MIN_MS;
+	int r;
+
+	g->open = late ? none : *open;
+	g->until = until;
+	vip_batch_begin(&g->batch);
+	vip_batch_lease(&g->batch, g->addrs, g->n, &g->open,
+	    (uint64_t)(ms < LEASE_MIN_MS ? LEASE_MIN_MS : ms));
+	r = guard_send(g);
+	g->stats.lease_us_last = (uint32_t)mt_sub_us(loop_now(), start);
+	if (g->stats.lease_us_last > g->stats.lease_us_max)
+		g->stats.lease_us_max = g->stats.lease_us_last;
+	if (r == 0 && late) {
+		snprintf(g->error, sizeof(g->error),
+		    "the lease was over before it began");
+		errno = ETIMEDOUT;
+		return -1;
+	}
+	return r;
+}
+
+const char *
+vip_guard_error(const struct vip_guard *g)
+{
+	return g->error;
+}
+
+void
+vip_guard_stats(const struct vip_guard *g, struct vip_guard_stats *s)
+{
+	*s = g->stats;
+}
