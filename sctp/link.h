@@ -43,7 +43,11 @@ struct lnk {
 	uint32_t expected; /* beats in the window, <= LNK_WINDOW */
 	uint32_t srtt_us, rttvar_us; /* 0 = none yet */
 	monotime_t sent_at;
-	uint64_t sent, received, lost, duplicate, late, downs;
+	uint64_t sent, received;
+	uint64_t lost; /* gaps in the sequence that were not filled */
+	uint64_t duplicate; /* seen before, or older than the window */
+	uint64_t late; /* times the link became late */
+	uint64_t downs; /* times the link went down */
 };
 
 /* What a call changed.  from == to: nothing. */

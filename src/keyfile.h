@@ -10,7 +10,7 @@
 
 struct evp_pkey_st;
 
-/* "SHA256:" and 64 hexadecimal digits, NUL included. */
+/* "sha256:" and 64 hexadecimal digits, NUL included. */
 enum { KEYFILE_TEXT = 7 + 64 + 1 };
 
 /*
