@@ -611,6 +611,8 @@ parsed_values(void **state)
 	assert_int_equal(p->c->port, 8800);
 	/* bravo lists its links the other way round. */
 	assert_string_equal(p->c->nodes[1].links[0].name, "lan");
+	assert_int_equal(p->c->nodes[0].links[0].index, 0);
+	assert_int_equal(p->c->nodes[0].links[1].index, 1);
 	assert_int_equal(p->c->nodes[1].links[0].index, 1);
 	assert_int_equal(p->c->nodes[1].links[1].index, 0);
 	assert_int_equal(p->c->nodes[0].key[0], 0x5f);
