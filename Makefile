@@ -51,8 +51,13 @@ CODEC := \
 CORE := \
 	src/member.c \
 	src/member_peer.c \
+	src/member_pair.c \
+	src/member_msg.c \
 	src/svc.c \
 	src/svc_plan.c \
+	src/svc_fsm.c \
+	src/svc_op.c \
+	src/svc_msg.c \
 	sctp/link.c \
 	vip/vip.c \
 	vip/vip_cell.c \
@@ -88,7 +93,6 @@ DRIVER := \
 	src/state.c \
 	src/svc_run.c \
 	src/ctl.c \
-	src/ctl_status.c \
 	src/keyfile.c \
 	sctp/assoc.c \
 	sctp/assoc_io.c \
@@ -111,10 +115,12 @@ DRIVER := \
 HAD := \
 	src/had.c \
 	src/drive.c \
-	src/drive_net.c \
-	src/drive_vol.c \
 	src/drive_ctl.c \
-	src/drive_svc.c
+	src/drive_json.c \
+	src/drive_net.c \
+	src/drive_reload.c \
+	src/drive_vip.c \
+	src/drive_vol.c
 
 HACTL := \
 	src/hactl.c \

@@ -28,7 +28,7 @@
  *   ALONE     may act without asking: the epoch was raised durably
  *   ISOLATED  cut off by its own links: hand over, never take (R9)
  *   DOUBT     thawed, or a higher epoch was seen: vouch for nothing,
- *             acknowledge nothing, stop nothing; ends within takeover_ms
+ *             acknowledge nothing, stop nothing; short
  *   STOPPING  the operator stops the daemon: stop services, then STOPPED
  */
 #define MB_SELF_LIST(X) \

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Evidence about one peer becomes a verdict.
+ *
+ *	heard on any link			ALIVE stays ALIVE
+ *	aborted and a fresh INIT refused	GONE, at once
+ *	a new incarnation			the old one is GONE
+ *	silent for dead_ms			SILENT (R14)
+ *	... for takeover_ms: its kernel answers, or every link was lost
+ *	    within dead_ms, and takeover is allowed	GONE (R3)
+ *	... and the file says wait		LOST (R3)
+ *	... the last link was lost alone	LOST (R2, jeopardy)
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "member_int.h"
+
+/* Names of the links in a bitmap, for notes. */
+static const char *
+link_names(const struct mb *m, uint8_t set, char *buf, size_t size)
+{
+	size_t used = 0;
+
+	buf[0] = '\0';
+	for (unsigned l = 0; l < m->conf.n_links && used < size; l++) {
+		if ((set >> l & 1) == 0)
+			continue;
+		used += (size_t)snprintf(buf + used, size - used, "%s%s",
+		    used > 0 ? " and " : "", m->conf.links[l]);
+	}
+	return buf;
+}
+
+static bool
+link_usable(const struct mb *m, const struct peer *p, unsigned l)
+{
+	return p->heard[l].us != 0 && !p->link_down[l] && !m->carrier_lost[l] &&
+	       mb_ago_ms(m, p->heard[l]) < m->conf.dead_ms;
+}
+
+/* Was it heard a moment ago? */
+bool
+mb_peer_fresh(const struct mb *m, const struct peer *p)
+{
+	return p->incarnation != 0 && p->last.us != 0 &&
+	       mb_ago_ms(m, p->last) < m->conf.dead_ms;
+}
+
+/* Its kernel answered after its daemon was heard last: it is frozen. */
+static bool
+is_frozen(const struct mb *m, const struct peer *p)
+{
+	return p->kernel.us != 0 &&
+	       mt_sub_us(p->kernel, p->last) > m->conf.heartbeat_ms * 1000;
+}
+
+/*
+ * R2: were all links lost within dead_ms of each other, from a state of
+ * redundancy?  Then it is silence; else the last one was lost in jeopardy.
+ */
+static bool
+lost_at_once(const struct mb *m, const struct peer *p)
+{
+	monotime_t second = {0};
+	unsigned last = 0;
+
+	for (unsigned l = 1; l < m->conf.n_links; l++)
+		if (mt_before(p->heard[last], p->heard[l]))
+			last = l;
+	for (unsigned l = 0; l < m->conf.n_links; l++)
+		if (l != last && mt_before(second, p->heard[l]))
+			second = p->heard[l];
+	return second.us != 0 &&
+	       mt_sub_us(p->heard[last], second) <= m->conf.dead_ms * 1000;
+}
+
+static bool
+is_paired_verdict(const struct peer *p)
+{
+	return p->verdict == MB_PEER_ALIVE || p->verdict == MB_PEER_SILENT ||
+	       p->verdict == MB_PEER_LOST;
+}
+
+void
+mb_peer_heard(struct mb *m, struct peer *p, uint64_t incarnation)
+{
+	ASSERT(incarnation == p->incarnation);
+	p->last = m->now;
+	/*
+	 * It lives, whatever was aborted.  Not if this was on its way when
+	 * the abort came.
+	 */
+	if (p->aborted && mb_ago_ms(m, p->aborted_at) > m->conf.heartbeat_ms)
+		p->aborted = false;
+	if (!p->aborted)
+		p->refused = 0;
+	if (!p->told && p->tell_at.us == INT64_MAX)
+		p->tell_at = m->now;
+	if (p->aborted || incarnation != p->paired || m->goal == GOAL_ALONE)
+		return;
+	if (p->verdict == MB_PEER_SILENT || p->verdict == MB_PEER_LOST)
+		mb_set_peer(m, p, MB_PEER_ALIVE, false, "R2");
+}
+
+/*
+ * Another daemon answers than before.  If we were paired with the old one,
+ * that one is dead, and it was the new one's kernel that said so.  Unless
+ * the epoch has moved on: then this node has missed something (R8).
+ */
+void
+mb_peer_incarnation(
+    struct mb *m, struct peer *p, uint64_t incarnation, uint64_t epoch)
+{
+	uint64_t old = p->incarnation;
+
+	ASSERT(incarnation != 0 && incarnation != old);
+	if (old != 0)
+		p->dead = old;
+	p->incarnation = incarnation;
+	p->view_known = false;
+	p->told = false;
+	p->tell_at = m->now;
+	p->aborted = false;
+	p->refused = 0;
+	if (p->paired == 0 || p->paired != old || !is_paired_verdict(p) ||
+	    epoch > m->epoch)
+		return;
+	if (m->self != MB_PAIRED && m->self != MB_STOPPING)
+		return;
+	mb_say(m, HAD_WARN, "R8",
+	    "%s is gone: its daemon restarted, the one that was paired is "
+	    "dead",
+	    p->name);
+	mb_peer_decide(m, p, MB_PEER_GONE, "R8");
+}
+
+static void
+check_dead(struct mb *m, struct peer *p)
+{
+	char names[HAD_LINKS_MAX * (HAD_NAME_MAX + 5)];
+	int64_t apart;
+
+	if (!p->aborted || p->refused == 0 || !is_paired_verdict(p))
+		return;
+	apart = mt_sub_us(p->aborted_at, p->refused_at) / 1000;
+	if (apart > m->conf.takeover_ms ||
+	    apart < -(int64_t)m->conf.takeover_ms)
+		return;
+	if (m->goal == GOAL_ALONE ||
+	    (m->self != MB_PAIRED && m->self != MB_STOPPING))
+		return;
+	mb_say(m, HAD_WARN, "R3",
+	    "%s is gone: association aborted by it, fresh INIT refused on %s; "
+	    "its daemon is dead, its kernel alive",
+	    p->name, link_names(m, p->refused, names, sizeof(names)));
+	mb_peer_decide(m, p, MB_PEER_GONE, "R3");
+}
+
+/* An ABORT alone proves nothing: it can be forged. */
+void
+mb_peer_aborted(struct mb *m, struct peer *p)
+{
+	p->aborted = true;
+	p->aborted_at = m->now;
+	check_dead(m, p);
+}
+
+void
+mb_peer_refused(struct mb *m, struct peer *p, uint8_t link)
+{
+	p->refused |= (uint8_t)(1u << link);
+	p->refused_at = m->now;
+	check_dead(m, p);
+}
+
+/* A verdict that lets this node act: it takes effect when it is durable. */
+void
+mb_peer_decide(
+    struct mb *m, struct peer *p, enum mb_peer verdict, const char *rule)
+{
+	ASSERT(verdict == MB_PEER_GONE || verdict == MB_PEER_LEFT);
+	if (m->self == MB_PAIRED)
+		mb_pair_alone(m, p, verdict, rule, false);
+	else
+		mb_set_peer(m, p, verdict, false, rule);
+}
+
+static void
+tick_silent(struct mb *m, struct peer *p)
+{
+	const char *how;
+
+	if (is_frozen(m, p)) {
+		how = "its daemon is silent, its kernel answers: frozen";
+	} else if (!lost_at_once(m, p)) {
+		mb_say(m, HAD_ERR, "R2",
+		    "%s is lost: the last link failed in jeopardy; each side "
+		    "keeps what it holds",
+		    p->name);
+		mb_set_peer(m, p, MB_PEER_LOST, false, "R2");
+		return;
+	} else {
+		how = "all links fell silent at once";
+	}
+	if (!m->conf.silent_takeover) {
+		mb_say(m, HAD_ERR, "R3",
+		    "%s is silent for %lld ms: %s; silent peer wait: an "
+		    "operator decides (hactl seed --peer-is-down %s)",
+		    p->name, (long long)mb_ago_ms(m, p->last), how, p->name);
+		mb_set_peer(m, p, MB_PEER_LOST, true, "R3");
+		return;
+	}
+	mb_say(m, HAD_WARN, "R3",
+	    "%s is gone: %s, %lld ms since it was heard; silent peer takeover",
+	    p->name, how, (long long)mb_ago_ms(m, p->last));
+	mb_peer_decide(m, p, MB_PEER_GONE, "R3");
+}
+
+void
+mb_peer_tick(struct mb *m, struct peer *p)
+{
+	monotime_t silent = mt_add_ms(p->last, m->conf.dead_ms);
+
+	if (!mt_before(m->now, p->jeopardy_at)) {
+		p->jeopardy_at = MT_NEVER;
+		p->jeopardy = true;
+		mb_say(m, HAD_WARN, "R2",
+		    "jeopardy: one link domain left to %s; its loss moves "
+		    "nothing",
+		    p->name);
+	}
+	if (p->incarnation != 0 && !mt_before(m->now, p->tell_at)) {
+		p->tell_at = MT_NEVER;
+		if (mb_peer_fresh(m, p) && !p->told)
+			mb_tell(m, p, 0);
+	}
+	if ((m->self != MB_PAIRED && m->self != MB_STOPPING) ||
+	    m->goal == GOAL_ALONE)
+		return;
+	if (p->verdict == MB_PEER_ALIVE && !mt_before(m->now, silent)) {
+		mb_say(m, HAD_WARN, "R14",
+		    "%s is silent for %lld ms: undecided, acknowledgements "
+		    "are held",
+		    p->name, (long long)mb_ago_ms(m, p->last));
+		mb_set_peer(m, p, MB_PEER_SILENT, false, "R14");
+	}
+	if (p->verdict != MB_PEER_SILENT)
+		return;
+	/* The guard of a frozen node has closed: addresses may move. */
+	if (is_frozen(m, p) && !p->stateless_gone)
+		mb_set_peer(m, p, MB_PEER_SILENT, true, "R3");
+	if (!mt_before(m->now, mt_add_ms(p->last, m->conf.takeover_ms)))
+		tick_silent(m, p);
+}
+
+/* R2: raises the alarm dead_ms after redundancy was lost, ends it at once. */
+void
+mb_peer_jeopardy(struct mb *m, struct peer *p)
+{
+	unsigned usable = 0;
+
+	for (unsigned l = 0; l < m->conf.n_links; l++)
+		usable += link_usable(m, p, l);
+	if (p->verdict == MB_PEER_ALIVE && usable == 0)
+		return;
+	if (p->verdict != MB_PEER_ALIVE || usable > 1) {
+		p->jeopardy_at = MT_NEVER;
+		if (p->jeopardy && p->verdict == MB_PEER_ALIVE)
+			mb_say(m, HAD_INFO, "R2", "jeopardy is over");
+		p->jeopardy = false;
+	} else if (!p->jeopardy && p->jeopardy_at.us == INT64_MAX) {
+		p->jeopardy_at = mt_add_ms(m->now, m->conf.dead_ms);
+	}
+}
+
+monotime_t
+mb_peer_deadline(const struct mb *m, const struct peer *p)
+{
+	monotime_t at = p->jeopardy_at;
+
+	if (p->incarnation != 0 && !p->told)
+		at = mt_min(at, p->tell_at);
+	if ((m->self != MB_PAIRED && m->self != MB_STOPPING) ||
+	    m->goal == GOAL_ALONE)
+		return at;
+	if (p->verdict == MB_PEER_ALIVE)
+		at = mt_min(at, mt_add_ms(p->last, m->conf.dead_ms));
+	if (p->verdict == MB_PEER_SILENT)
+		at = mt_min(at, mt_add_ms(p->last, m->conf.takeover_ms));
+	return at;
+}
+
+void
+mb_forecast(
+    const struct mb *m, monotime_t now, uint8_t id, struct mb_forecast *f)
+{
+	const struct peer *p = NULL;
+	unsigned usable = 0;
+
+	memset(f, 0, sizeof(*f));
+	f->fate = MB_FATE_NOBODY;
+	f->rule = "R1";
+	for (unsigned i = 0; i < m->n_peers; i++)
+		if (m->peers[i].id == id)
+			p = &m->peers[i];
+	if (p == NULL || m->self != MB_PAIRED || p->verdict != MB_PEER_ALIVE) {
+		snprintf(f->text, sizeof(f->text),
+		    "%s is %s here, this node "
+		    "is %s",
+		    p == NULL ? "that node" : p->name,
+		    mb_peer_name(p == NULL ? MB_PEER_UNKNOWN : p->verdict),
+		    mb_self_name(m->self));
+		return;
+	}
+	f->ms = m->conf.takeover_ms;
+	/* An ABORT and a refusal come within a round trip. */
+	f->crash_ms = m->conf.heartbeat_ms;
+	for (unsigned l = 0; l < m->conf.n_links; l++)
+		usable += p->heard[l].us != 0 && !p->link_down[l] &&
+			  !m->carrier_lost[l] &&
+			  mt_sub_us(now, p->heard[l]) <
+			      (int64_t)m->conf.dead_ms * 1000;
+	f->fate = MB_FATE_OPERATOR;
+	if (usable <= 1) {
+		f->rule = "R2";
+		snprintf(f->text, sizeof(f->text),
+		    "one link domain is left, "
+		    "so its loss cannot be told from death: an operator "
+		    "decides");
+	} else if (!m->conf.silent_takeover) {
+		f->rule = "R3";
+		snprintf(f->text, sizeof(f->text),
+		    "silent peer wait: an operator decides");
+	} else {
+		f->fate = MB_FATE_TAKEN;
+		f->rule = "R3";
+		snprintf(f->text, sizeof(f->text),
+		    "silent peer takeover "
+		    "after %u ms of silence on every link",
+		    m->conf.takeover_ms);
+	}
+}
