@@ -86,7 +86,10 @@ struct drive {
 	struct drive_vol vols[HAD_VOLUMES_MAX];
 	struct nd_disk disks[HAD_VOLUMES_MAX];
 
-	bool stepping;
+	bool stepping, begun;
+	struct sf_record record;
+	bool record_set;
+	uint64_t seed, incarnation;
 	struct drive_queued queue[DRIVE_QUEUE]; /* ring */
 	unsigned queue_head, queue_used;
 
@@ -107,6 +110,7 @@ struct drive {
 /* drive.c: an event for the node, now or after the step under way. */
 void drive_step(struct drive *, struct nd_event *);
 monotime_t drive_now(void);
+void drive_begin(struct drive *); /* START of the node */
 
 /* drive_net.c */
 int drive_net_new(struct drive *, uint64_t incarnation);
@@ -124,6 +128,7 @@ void drive_announce(void *ctx, uint16_t id);
 
 /* drive_vol.c */
 int drive_vol_open(struct drive *);
+void drive_vol_clean(struct drive *); /* then drive_begin */
 void drive_vol_close(struct drive *);
 void drive_vol_export(void *ctx, uint16_t vol, bool on);
 void drive_disk(void *ctx, uint16_t vol, const struct mir_io *);

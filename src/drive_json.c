@@ -126,7 +126,8 @@ links(struct drive *d, monotime_t now)
 			put_s(o, "address", d->me->links[l].addr);
 			put_s(o, "state", lnk_state_text(ls->state));
 			put_b(o, "carrier", ls->carrier);
-			put_i(o, "rtt_us", ls->srtt_us > 0 ? ls->srtt_us : -1);
+			put_i(o, "rtt_us",
+			    ls->srtt_us > 0 ? (int64_t)ls->srtt_us : -1);
 			put_i(o, "loss_permille",
 			    ls->state == LNK_DOWN ? 1000 : ls->loss_permille);
 			put_i(o, "since_ms", ago_ms(now, ls->since));

@@ -50,6 +50,9 @@ enum nd_ev {
 	ND_EV_N
 };
 
+/* Clients of the lock manager at once. */
+enum { ND_LOCK_CLIENTS = 256 };
+
 /* Operator requests. */
 enum nd_op {
 	ND_OP_SEED,
@@ -147,8 +150,6 @@ struct nd_ops {
 	/* One message of n parts; copied before the call returns. */
 	void (*send)(void *ctx, uint8_t peer, enum nd_kind, uint8_t link,
 	    uint16_t stream, const struct nd_buf *, unsigned n);
-	/* Aborts all associations of that peer; they are made anew. */
-	void (*close_peer)(void *ctx, uint8_t peer);
 	void (*timer)(void *ctx, monotime_t at);
 	void (*persist)(void *ctx, const struct sf_record *, uint64_t serial);
 	void (*note)(void *ctx, enum had_level, const char *rule,

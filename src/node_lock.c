@@ -6,7 +6,7 @@
 
 #include "node_int.h"
 
-enum { CLIENTS_MAX = 256, CLIENT_LOCKS_MAX = 4096 };
+enum { CLIENT_LOCKS_MAX = 4096 };
 
 static void
 op_send(void *ctx, uint8_t to, const uint8_t *bytes, size_t len)
@@ -65,7 +65,7 @@ nd_lock_new(struct nd *nd)
 	    .self = nd->self,
 	    .nodes = NODESET(nd->self),
 	    .n_spaces = (uint8_t)nd->conf->n_lockspaces,
-	    .clients_max = CLIENTS_MAX,
+	    .clients_max = ND_LOCK_CLIENTS,
 	    .client_locks_max = CLIENT_LOCKS_MAX,
 	};
 

@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Requests of hactl, the timeline, and the lock socket.
+ */
+#include <errno.h>
+#include <grp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+#include <time.h>
+
+#include "drive_int.h"
+#include "log.h"
+
+static void
+follow_add(struct drive *d, uint64_t token)
+{
+	for (unsigned i = 0; i < CTL_CLIENTS_MAX; i++) {
+		if (d->follow[i] == 0) {
+			d->follow[i] = token;
+			return;
+		}
+	}
+}
+
+void
+drive_note(void *ctx, enum had_level level, const char *rule,
+    const char *object, const char *text)
+{
+	struct drive *d = ctx;
+	struct drive_note *n;
+	struct timespec ts;
+
+	log_at(level, rule, object, text);
+	if (level == HAD_DEBUG)
+		return;
+	clock_gettime(CLOCK_REALTIME, &ts);
+	n = &d->notes[++d->note_serial % DRIVE_NOTES];
+	n->serial = d->note_serial;
+	n->wall_ms = (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+	n->level = level;
+	snprintf(n->rule, sizeof(n->rule), "%s", rule);
+	snprintf(n->object, sizeof(n->object), "%s", object);
+	snprintf(n->text, sizeof(n->text), "%s", text);
+	if (d->ctl == NULL)
+		return;
+	for (unsigned i = 0; i < CTL_CLIENTS_MAX; i++)
+		if (d->follow[i] != 0)
+			ctl_send(d->ctl, d->follow[i], drive_json_note(n));
+}
+
+/* Does a note say why object (NULL: anything) is as it is? */
+static bool
+explains(const struct drive_note *n, const char *service)
+{
+	if (n->rule[0] == '\0' && strncmp(n->object, "service ", 8) != 0)
+		return false;
+	if (service == NULL)
+		return true;
+	return strncmp(n->object, "service ", 8) != 0 ||
+	       strcmp(n->object + 8, service) == 0;
+}
+
+static json_t *
+notes(struct drive *d, int64_t since_ms, bool why, const char *service)
+{
+	json_t *o = json_object(), *list = json_array();
+	uint64_t first = d->note_serial >= DRIVE_NOTES
+			     ? d->note_serial - DRIVE_NOTES + 1
+			     : 1;
+
+	for (uint64_t i = first; i <= d->note_serial; i++) {
+		const struct drive_note *n = &d->notes[i % DRIVE_NOTES];
+
+		if (n->wall_ms < since_ms || (why && !explains(n, service)))
+			continue;
+		json_array_append_new(list, drive_json_note(n));
+	}
+	json_object_set_new(o, "events", list);
+	return o;
+}
+
+static const char *
+text_of(const json_t *req, const char *key)
+{
+	return json_string_value(json_object_get(req, key));
+}
+
+static void
+bad(struct drive *d, uint64_t token, const char *what, const char *name)
+{
+	char text[200];
+
+	snprintf(text, sizeof(text), "%s '%s'", what, name != NULL ? name : "");
+	ctl_done(d->ctl, token, EX_USAGE, text, NULL);
+}
+
+static void
+ask_why(struct drive *d, uint64_t token, const json_t *req)
+{
+	const char *service = text_of(req, "service");
+	json_t *o;
+
+	if (service != NULL && conf_service_named(d->conf, service) == NULL) {
+		bad(d, token, "no such service:", service);
+		return;
+	}
+	o = notes(d, 0, true, service);
+	nd_status(d->nd, drive_now(), d->status);
+	json_object_set_new(o, "forecast", json_string(d->status->forecast));
+	json_object_set_new(o, "reason", json_string(d->status->reason));
+	json_object_set_new(o, "action", json_string(d->status->action));
+	ctl_done(d->ctl, token, 0, NULL, o);
+}
+
+static void
+ask_events(struct drive *d, uint64_t token, const json_t *req)
+{
+	int64_t since = json_integer_value(json_object_get(req, "since_ms"));
+	json_t *o = notes(d, since, false, NULL);
+
+	if (!json_is_true(json_object_get(req, "follow"))) {
+		ctl_done(d->ctl, token, 0, NULL, o);
+		return;
+	}
+	ctl_send(d->ctl, token, o);
+	follow_add(d, token);
+}
+
+static bool
+ask_show(struct drive *d, uint64_t token, const char *op, const json_t *req)
+{
+	json_t *o;
+
+	if (strcmp(op, "status") == 0)
+		o = drive_json_status(d);
+	else if (strcmp(op, "links") == 0)
+		o = drive_json_links(d);
+	else if (strcmp(op, "volumes") == 0)
+		o = drive_json_volumes(d);
+	else if (strcmp(op, "locks") == 0)
+		o = drive_json_locks(d, text_of(req, "name"),
+		    json_is_true(json_object_get(req, "blocked")));
+	else
+		return false;
+	ctl_done(d->ctl, token, 0, NULL, o);
+	return true;
+}
+
+/* Node ids: 0 if there is no such node. */
+static uint8_t
+node_named(const struct drive *d, const char *name)
+{
+	const struct conf_node *n =
+	    name != NULL ? conf_node_named(d->conf, name) : NULL;
+
+	return n != NULL ? n->id : 0;
+}
+
+static void
+ask_op(struct drive *d, uint64_t token, enum nd_op op, const json_t *req)
+{
+	const char *node = text_of(req, "node");
+	const char *service = text_of(req, "service");
+	const char *volume = text_of(req, "volume");
+	struct nd_event e = {.type = ND_EV_OP};
+
+	e.u.op.op = op;
+	e.u.op.token = token;
+	e.u.op.service = -1;
+	e.u.op.dry_run = json_is_true(json_object_get(req, "dry_run"));
+	e.u.op.force = json_is_true(json_object_get(req, "force"));
+	if (op != ND_OP_TAKEOVER) {
+		e.u.op.node = node_named(d, node);
+		if (e.u.op.node == 0) {
+			bad(d, token, "no such node:", node);
+			return;
+		}
+	}
+	if (op == ND_OP_SEED && e.u.op.node == d->self) {
+		bad(d, token, "this node is up; name its peer, not", node);
+		return;
+	}
+	if (op == ND_OP_TAKEOVER && service != NULL) {
+		const struct conf_service *cs =
+		    conf_service_named(d->conf, service);
+
+		if (cs == NULL) {
+			bad(d, token, "no such service:", service);
+			return;
+		}
+		e.u.op.service = cs->id;
+	}
+	if (op == ND_OP_RESYNC) {
+		const struct conf_volume *cv =
+		    volume != NULL ? conf_volume_named(d->conf, volume) : NULL;
+
+		if (cv == NULL) {
+			bad(d, token, "no such volume:", volume);
+			return;
+		}
+		e.u.op.vol = cv->id;
+	}
+	if (!d->begun) {
+		ctl_done(d->ctl, token, EX_TEMPFAIL,
+		    "had is starting, try again", NULL);
+		return;
+	}
+	drive_step(d, &e);
+}
+
+static void
+request(void *ctx, uint64_t token, const char *op, json_t *req)
+{
+	static const char *const ops[] = {
+	    [ND_OP_SEED] = "seed",
+	    [ND_OP_TAKEOVER] = "takeover",
+	    [ND_OP_STANDBY] = "standby",
+	    [ND_OP_ONLINE] = "online",
+	    [ND_OP_RESYNC] = "resync",
+	};
+	struct drive *d = ctx;
+	char text[512];
+
+	if (ask_show(d, token, op, req))
+		return;
+	if (strcmp(op, "why") == 0) {
+		ask_why(d, token, req);
+		return;
+	}
+	if (strcmp(op, "events") == 0) {
+		ask_events(d, token, req);
+		return;
+	}
+	if (strcmp(op, "reload") == 0) {
+		if (drive_reload(d, text, sizeof(text)) < 0)
+			ctl_done(d->ctl, token, EX_CONFIG, text, NULL);
+		else
+			drive_reply(d, token, 0, text);
+		return;
+	}
+	for (unsigned i = 0; i < NITEMS(ops); i++) {
+		if (strcmp(op, ops[i]) == 0) {
+			ask_op(d, token, (enum nd_op)i, req);
+			return;
+		}
+	}
+	bad(d, token, "no such request:", op);
+}
+
+static void
+gone(void *ctx, uint64_t token)
+{
+	struct drive *d = ctx;
+
+	for (unsigned i = 0; i < CTL_CLIENTS_MAX; i++)
+		if (d->follow[i] == token)
+			d->follow[i] = 0;
+}
+
+void
+drive_reply(void *ctx, uint64_t token, int code, const char *text)
+{
+	struct drive *d = ctx;
+	json_t *o = json_object();
+
+	json_object_set_new(o, "text", json_string(text));
+	ctl_done(d->ctl, token, code, code == 0 ? NULL : text, o);
+}
+
+int
+drive_ctl_new(struct drive *d)
+{
+	static const struct ctl_cb cb = {.request = request, .gone = gone};
+	char path[HAD_PATH_MAX + 16];
+
+	snprintf(path, sizeof(path), "%s/ctl.sock", d->o.run_dir);
+	d->ctl = ctl_new(d->event, path, &cb, d);
+	if (d->ctl == NULL && errno == EADDRINUSE)
+		log_warnx("control: another had answers at %s", path);
+	else if (d->ctl == NULL)
+		log_warn("control: %s", path);
+	return d->ctl != NULL ? 0 : -1;
+}
+
+/* Root may use every lockspace, a member of its group that one. */
+static uint16_t
+spaces_of(void *ctx, uid_t uid, const gid_t *gids, size_t n)
+{
+	const struct drive *d = ctx;
+	uint16_t set = 0;
+
+	for (unsigned i = 0; i < d->conf->n_lockspaces; i++) {
+		const char *name = d->conf->lockspaces[i].group;
+		struct group *g =
+		    uid != 0 && name[0] != '\0' ? getgrnam(name) : NULL;
+
+		if (uid == 0)
+			set |= (uint16_t)(1u << i);
+		for (size_t k = 0; g != NULL && k < n; k++)
+			if (gids[k] == g->gr_gid)
+				set |= (uint16_t)(1u << i);
+	}
+	return set;
+}
+
+static void
+lock_open(void *ctx, uint32_t client, uid_t uid, gid_t gid, pid_t pid,
+    uint16_t spaces)
+{
+	struct nd_event e = {.type = ND_EV_LOCK_OPEN};
+
+	e.u.lock.client = client;
+	e.u.lock.uid = uid;
+	e.u.lock.gid = gid;
+	e.u.lock.pid = (uint32_t)pid;
+	e.u.lock.spaces = spaces;
+	drive_step(ctx, &e);
+}
+
+static void
+lock_msg(void *ctx, uint32_t client, const uint8_t *bytes, size_t len)
+{
+	struct nd_event e = {.type = ND_EV_LOCK_MSG};
+
+	e.u.lock.client = client;
+	e.u.lock.bytes = bytes;
+	e.u.lock.len = len;
+	drive_step(ctx, &e);
+}
+
+static void
+lock_eof(void *ctx, uint32_t client)
+{
+	struct nd_event e = {.type = ND_EV_LOCK_EOF};
+
+	e.u.lock.client = client;
+	drive_step(ctx, &e);
+}
+
+void
+drive_lock_send(void *ctx, uint32_t client, const uint8_t *bytes, size_t len)
+{
+	lks_send(((struct drive *)ctx)->locks, client, bytes, len);
+}
+
+void
+drive_lock_close(void *ctx, uint32_t client, const char *why)
+{
+	lks_close(((struct drive *)ctx)->locks, client, why);
+}
+
+int
+drive_locks_new(struct drive *d)
+{
+	static const struct lks_cb cb = {.spaces = spaces_of,
+	    .open = lock_open,
+	    .msg = lock_msg,
+	    .eof = lock_eof};
+	char path[HAD_PATH_MAX + 16];
+	struct lks_conf c = {.path = path,
+	    .clients_max = ND_LOCK_CLIENTS,
+	    .uid_clients_max = ND_LOCK_CLIENTS / 2,
+	    .queue_bytes = 1 << 20};
+
+	snprintf(path, sizeof(path), "%s/lock.sock", d->o.run_dir);
+	if (lks_new(&d->locks, d->event, &c, &cb, d) < 0) {
+		log_warn("locks: %s", path);
+		return -1;
+	}
+	return 0;
+}

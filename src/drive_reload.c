@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Reload: parse, check, compare, apply; all or nothing.  What a running
+ * daemon can take over is copied; anything else is named and refused.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "drive_int.h"
+#include "log.h"
+
+/* Makes the parts of new that can be applied equal to old. */
+static void
+level_service(struct conf_service *new, const struct conf_service *old)
+{
+	new->prefer = old->prefer;
+	new->failback = old->failback;
+	memcpy(new->check, old->check, sizeof(new->check));
+	new->check_every_ms = old->check_every_ms;
+	new->check_timeout_ms = old->check_timeout_ms;
+	for (unsigned i = 0; i < new->n_steps &&i < old->n_steps; i++) {
+		struct conf_step *n = &new->steps[i];
+		const struct conf_step *o = &old->steps[i];
+
+		n->timeout_ms = o->timeout_ms;
+		memcpy(n->options, o->options, sizeof(n->options));
+		memcpy(n->start, o->start, sizeof(n->start));
+		memcpy(n->stop, o->stop, sizeof(n->stop));
+		memcpy(n->status, o->status, sizeof(n->status));
+	}
+}
+
+/*
+ * The printed form is compared: it leaves out where things stand in the file
+ * and how they were written.
+ */
+static bool
+same(const struct conf *a, const struct conf *b)
+{
+	size_t la = conf_print(a, NULL, 0), lb = conf_print(b, NULL, 0);
+	char *ta = calloc(1, la + 1), *tb = calloc(1, lb + 1);
+	bool equal = false;
+
+	if (ta != NULL && tb != NULL) {
+		conf_print(a, ta, la + 1);
+		conf_print(b, tb, lb + 1);
+		equal = la == lb && memcmp(ta, tb, la) == 0;
+	}
+	free(ta);
+	free(tb);
+	return equal;
+}
+
+static void
+apply(struct conf *to, const struct conf *from)
+{
+	for (unsigned i = 0; i < to->n_services; i++)
+		to->services[i] = from->services[i];
+	for (unsigned i = 0; i < to->n_lockspaces; i++)
+		to->lockspaces[i] = from->lockspaces[i];
+	to->digest = from->digest;
+}
+
+int
+drive_reload(struct drive *d, char *text, size_t size)
+{
+	struct conf *new = calloc(1, sizeof(*new));
+	struct conf *flat = calloc(1, sizeof(*flat));
+	int result = -1;
+
+	if (new == NULL || flat == NULL) {
+		snprintf(text, size, "no memory");
+		goto out;
+	}
+	if (drive_load(new, d->o.conf_path) < 0) {
+		snprintf(text, size,
+		    "%s has errors, the running configuration stays: see "
+		    "'had -n'",
+		    d->o.conf_path);
+		goto out;
+	}
+	*flat = *new;
+	for (unsigned i = 0; i < flat->n_services && i < d->conf->n_services;
+	     i++)
+		level_service(&flat->services[i], &d->conf->services[i]);
+	for (unsigned i = 0;
+	     i < flat->n_lockspaces && i < d->conf->n_lockspaces; i++)
+		memcpy(flat->lockspaces[i].group, d->conf->lockspaces[i].group,
+		    sizeof(flat->lockspaces[i].group));
+	if (!same(flat, d->conf)) {
+		snprintf(text, size,
+		    "the file changes more than a running daemon can take "
+		    "over (services' commands, checks, timeouts, mount "
+		    "options, preferences, and groups of lockspaces): restart "
+		    "had, on the standby node first; the running "
+		    "configuration stays");
+		goto out;
+	}
+	snprintf(text, size, "%s",
+	    same(new, d->conf) ? "nothing changed" : "applied");
+	apply(d->conf, new);
+	result = 0;
+out:
+	free(new);
+	free(flat);
+	return result;
+}
