@@ -18,6 +18,7 @@ struct client {
 	int fd; /* -1 = free slot */
 	uint32_t serial; /* of this use of the slot */
 	bool busy; /* a request is being answered */
+	bool serving; /* client_serve is running */
 	char in[CTL_REQUEST_MAX];
 	size_t in_used;
 	char *out; /* owned; what the socket did not take yet */
