@@ -148,7 +148,10 @@ sync_area(const struct area *a)
 	return 0;
 }
 
-/* Reads both superblocks by one layout.  0: one at least is good. */
+/*
+ * Reads both superblocks by one layout.  1: one at least is good; 0: none;
+ * -1 and why: they cannot be read.
+ */
 static int
 read_superblocks(const struct area *a, struct mvolume_info *v)
 {
@@ -164,16 +167,18 @@ read_superblocks(const struct area *a, struct mvolume_info *v)
 		if (v->good[i])
 			v->bad_why[i] = NULL;
 	}
-	if (mmeta_sb_pick(&v->sb, page[0], page[1], &v->which, &why) == -1)
-		return fail(a, "%s: no metadata of had: %s", a->meta_path, why);
-	return 0;
+	return mmeta_sb_pick(&v->sb, page[0], page[1], &v->which, &why) == 0;
 }
 
-/* The place of the superblocks depends on the number of slots, told by them. */
+/*
+ * The place of the superblocks depends on the number of slots, which they
+ * tell.  1: found; 0: there are none; -1 and why.
+ */
 static int
 find_superblocks(const struct area *a, struct mvolume_info *v)
 {
 	const char *why;
+	int r;
 
 	memset(v, 0, sizeof(*v));
 	v->internal = a->internal;
@@ -182,20 +187,18 @@ find_superblocks(const struct area *a, struct mvolume_info *v)
 		if (mmeta_plan(&v->layout, a->data_bytes, a->internal, slots,
 			&why) == -1)
 			return fail(a, "%s: %s", a->data_path, why);
-		if (read_superblocks(a, v) == 0 && v->sb.slots == slots)
-			return 0;
+		if ((r = read_superblocks(a, v)) == -1)
+			return -1;
+		if (r == 1 && v->sb.slots == slots)
+			return 1;
 	}
-	return fail(a,
-	    "%s: no metadata of had: create it with 'hactl volume "
-	    "create'",
-	    a->meta_path);
+	return 0;
 }
 
 /* Creating. */
 
 /*
  * What libblkid sees on the device.  0: nothing; 1: type is set; -1 and why.
- * fs_end: where a file system ends, 0 = not known.
  */
 static int
 probe(const struct area *a, int fd, const char *path, char *type, size_t size)
@@ -263,13 +266,14 @@ static int
 refuse_metadata(const struct area *a)
 {
 	struct mvolume_info v;
+	int r = find_superblocks(a, &v);
 
-	if (find_superblocks(a, &v) == -1)
-		return 0;
-	return fail(a,
-	    "%s is had's already: volume %s, node %u: --force "
-	    "makes its copy a new one",
-	    a->meta_path, v.sb.name, v.sb.node);
+	if (r == 1)
+		return fail(a,
+		    "%s is had's already: volume %s, node %u: "
+		    "--force makes its copy a new one",
+		    a->meta_path, v.sb.name, v.sb.node);
+	return r;
 }
 
 static int
@@ -421,8 +425,15 @@ count_map(const struct area *a, struct mvolume_info *v, enum mmeta_map map,
 static int
 dump(const struct area *a, struct mvolume_info *v)
 {
-	if (find_superblocks(a, v) == -1)
+	int r = find_superblocks(a, v);
+
+	if (r == -1)
 		return -1;
+	if (r == 0)
+		return fail(a,
+		    "%s: no metadata of had: create it with "
+		    "'hactl volume create'",
+		    a->meta_path);
 	if (v->sb.data_bytes > v->layout.data_bytes)
 		return fail(a, "%s: smaller than its volume", a->data_path);
 	if (count_map(a, v, MMETA_INTENT, 0, &v->intent_bytes) == -1)
