@@ -8,8 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <fcntl.h>
 #include <net/if.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <bsd/string.h>
 
@@ -23,14 +26,11 @@
 #include "vip_guard_int.h"
 
 enum {
-	/*
-	 * The kernel counts a lease in jiffies, rounded down; one of none at
-	 * all would last for ever.  A jiffy has 10 ms at most.
-	 */
-	LEASE_MIN_MS = 10,
 	RESTORE_GAP_MS = 5, /* between two repairs */
 	RESTORE_RETRY_MS = 50, /* after one that failed */
 	SNDBUF = 1024 * 1024,
+	FD_HIGH = 1000, /* see own_socket */
+	PROBE_MS = 10000,
 };
 
 struct dev {
@@ -50,6 +50,8 @@ struct vip_guard {
 	sd_event_source *mon_src, *link_src; /* owned */
 	struct loop_timer *timer; /* owned */
 	struct vip_batch batch;
+	bool in_place; /* this kernel can move the end of an element */
+	bool unsure; /* a batch failed: the kernel may differ from open */
 	struct vip_set open;
 	monotime_t until; /* of open */
 	monotime_t restored_at;
@@ -107,9 +109,9 @@ guard_install(struct vip_guard *g)
 			names[n++] = d->name;
 	}
 	names[n] = NULL;
-	if (ms < LEASE_MIN_MS) {
+	if (ms < VIP_LEASE_MIN_MS) {
 		memset(&open, 0, sizeof(open));
-		ms = LEASE_MIN_MS;
+		ms = 0;
 	}
 	vip_batch_begin(&g->batch);
 	vip_batch_install(
@@ -278,12 +280,42 @@ nl_open(int bus, unsigned groups)
 	return nl;
 }
 
+/*
+ * The socket that owns had_lease.  When a process dies, the kernel closes its
+ * files from the highest number down: this one must be among the first, so
+ * that the addresses are silent before any connection of the daemon tells a
+ * peer of its death.
+ */
+static struct mnl_socket *
+own_socket(void)
+{
+	struct mnl_socket *low = nl_open(NETLINK_NETFILTER, 0), *high;
+	struct rlimit lim;
+	int fd, at = FD_HIGH;
+
+	if (low == NULL)
+		return NULL;
+	if (getrlimit(RLIMIT_NOFILE, &lim) == 0 &&
+	    lim.rlim_cur < (rlim_t)FD_HIGH + 1)
+		at = (int)lim.rlim_cur - 1;
+	fd = fcntl(mnl_socket_get_fd(low), F_DUPFD_CLOEXEC, at);
+	if (fd < 0)
+		return low;
+	high = mnl_socket_fdopen(fd);
+	if (high == NULL) {
+		close(fd);
+		return low;
+	}
+	mnl_socket_close(low);
+	return high;
+}
+
 static int
 open_sockets(struct vip_guard *g, sd_event *event)
 {
 	int size = SNDBUF;
 
-	g->nl = nl_open(NETLINK_NETFILTER, 0);
+	g->nl = own_socket();
 	g->mon = nl_open(NETLINK_NETFILTER, 1u << (NFNLGRP_NFTABLES - 1));
 	g->link = nl_open(NETLINK_ROUTE, RTMGRP_LINK);
 	if (g->nl == NULL || g->mon == NULL || g->link == NULL)
@@ -318,6 +350,34 @@ dev_add(struct vip_guard *g, const char *name)
 	return 0;
 }
 
+/*
+ * Can the end of an element be moved?  Older kernels (before 6.12) take the
+ * order and do nothing.  Nothing is open yet, so a lease harms nobody.
+ */
+static int
+guard_probe(struct vip_guard *g)
+{
+	uint64_t ms;
+
+	vip_batch_begin(&g->batch);
+	vip_batch_lease(&g->batch, PROBE_MS, false);
+	if (guard_send(g) < 0)
+		return -1;
+	vip_batch_begin(&g->batch);
+	vip_batch_lease(&g->batch, 2 * PROBE_MS, true);
+	if (guard_send(g) < 0)
+		return -1;
+	if (vip_lease_left(&g->batch, g->nl, &ms) < 0) {
+		snprintf(
+		    g->error, sizeof(g->error), "lease: %s", strerror(errno));
+		return -1;
+	}
+	g->in_place = ms > PROBE_MS;
+	vip_batch_begin(&g->batch);
+	vip_batch_lease(&g->batch, 0, false);
+	return guard_send(g);
+}
+
 static int
 guard_setup(struct vip_guard *g, sd_event *event,
     const struct vip_guard_conf *conf, const char **what)
@@ -342,7 +402,7 @@ guard_setup(struct vip_guard *g, sd_event *event,
 	if (open_sockets(g, event) < 0)
 		return -1;
 	*what = NULL;
-	return guard_install(g);
+	return guard_install(g) < 0 ? -1 : guard_probe(g);
 }
 
 struct vip_guard *
@@ -406,15 +466,22 @@ vip_guard_lease(
 	static const struct vip_set none;
 	monotime_t start = loop_now();
 	int64_t ms = ms_until(until);
-	bool late = !set_empty(open) && ms < LEASE_MIN_MS;
+	bool late = !set_empty(open) && ms < VIP_LEASE_MIN_MS;
 	int r;
 
-	g->open = late ? none : *open;
-	g->until = until;
+	if (late)
+		open = &none;
 	vip_batch_begin(&g->batch);
-	vip_batch_lease(&g->batch, g->addrs, g->n, &g->open,
-	    (uint64_t)(ms < LEASE_MIN_MS ? LEASE_MIN_MS : ms));
+	if (g->unsure || memcmp(open, &g->open, sizeof(*open)) != 0)
+		vip_batch_open(&g->batch, g->addrs, g->n, open);
+	if (set_empty(open))
+		vip_batch_lease(&g->batch, 0, false);
+	else
+		vip_batch_lease(&g->batch, (uint64_t)ms, g->in_place);
+	g->open = *open;
+	g->until = until;
 	r = guard_send(g);
+	g->unsure = r != 0;
 	g->stats.lease_us_last = (uint32_t)mt_sub_us(loop_now(), start);
 	if (g->stats.lease_us_last > g->stats.lease_us_max)
 		g->stats.lease_us_max = g->stats.lease_us_last;

@@ -9,12 +9,13 @@
  *            (nobody else sees it).
  * had_lease  owned by this process's socket (NFT_TABLE_F_OWNER): the kernel
  *            removes it when the process dies.  Gives the permission to
- *            packets of the addresses in its sets lease4 and lease6, whose
- *            elements run out on their own, and drops the others too, so that
- *            a flush of had_guard opens nothing while the daemon lives.
+ *            packets of the addresses in its sets open4 and open6, as long as
+ *            its set lease has an element, which runs out on its own; and
+ *            drops the others too, so that a flush of had_guard opens nothing
+ *            while the daemon lives.
  *
  * Dead daemon: had_lease is gone, nothing gets the permission.  Frozen
- * daemon: the elements run out.  Flushed ruleset: had_lease survives (it is
+ * daemon: the lease runs out.  Flushed ruleset: had_lease survives (it is
  * owned) and still drops; had_guard is put back at once.  Packets are dropped
  * silently: no reset, no ICMP error, so that TCP retries until somebody
  * answers.
@@ -67,10 +68,12 @@ void vip_guard_free(struct vip_guard *, bool remove);
 
 /*
  * Lets exactly the addresses of open speak until the time given
- * (CLOCK_BOOTTIME).  If that has already passed, which happens when the
- * process was stopped in between, nothing is opened: -1 and ETIMEDOUT.
- * One batch, atomic.  0, or -1, errno and vip_guard_error; then what was open
- * before stays open until its own time has come.
+ * (CLOCK_BOOTTIME).  If that has already passed or is less than 10 ms off,
+ * which happens when the process was stopped in between, everything is closed:
+ * -1 and ETIMEDOUT.  With open empty, until means nothing.  One batch, atomic,
+ * some 15 us if only the time has changed.  0, or -1, errno and
+ * vip_guard_error; then what was open before stays open until its own time has
+ * come.
  */
 int vip_guard_lease(
     struct vip_guard *, const struct vip_set *open, monotime_t until);

@@ -13,11 +13,16 @@
  *	}
  *	table netdev had_lease { flags owner;
  *		set guarded4 { type ipv4_addr; }
- *		set lease4 { type ipv4_addr; flags timeout; }
+ *		set open4 { type ipv4_addr; }
+ *		set lease { type mark; flags timeout; }
  *		chain permit_in { type filter hook ingress priority -310;
- *			ip daddr @guarded4 ip daddr != @lease4 drop;
- *			ip daddr @lease4 mark set mark | M }
+ *			ip daddr @guarded4 jump permit0 }
+ *		chain permit0 { M != @lease drop; ip daddr != @open4 drop;
+ *			mark set mark | M }
  *	}
+ *
+ * The one element of lease is what a heartbeat renews, however many addresses
+ * are open.
  *
  * Inward the destination counts, outward the source: this node may still be
  * somebody else's client and resolve and reach an address that a peer holds.
@@ -48,6 +53,7 @@ enum {
 	MSG_ROOM = 32 * 1024, /* of one message, at most */
 	NFT_TYPE_IP4 = 7, /* nft's data types, for its listings */
 	NFT_TYPE_IP6 = 8,
+	NFT_TYPE_MARK = 19,
 };
 
 /* Where a packet carries an address of ours. */
@@ -57,26 +63,32 @@ struct selector {
 	uint8_t nd; /* ICMPv6 type, 0: none */
 	enum { ANY, SENDER_FOREIGN, SOURCE_UNSPECIFIED } only;
 	uint32_t base, offset;
+	const char *permit; /* the chain that decides about it */
 };
 
 enum { ND_SOLICIT = 135, ND_ADVERT = 136 };
 
 static const struct selector selectors[] = {
-    {NF_NETDEV_INGRESS, ETH_P_IP, 0, ANY, NFT_PAYLOAD_NETWORK_HEADER, 16},
+    {NF_NETDEV_INGRESS, ETH_P_IP, 0, ANY, NFT_PAYLOAD_NETWORK_HEADER, 16,
+	"permit0"},
     /* Questions for it, but not what its holder says about it. */
     {NF_NETDEV_INGRESS, ETH_P_ARP, 0, SENDER_FOREIGN,
-	NFT_PAYLOAD_NETWORK_HEADER, 24},
-    {NF_NETDEV_INGRESS, ETH_P_IPV6, 0, ANY, NFT_PAYLOAD_NETWORK_HEADER, 24},
+	NFT_PAYLOAD_NETWORK_HEADER, 24, "permit1"},
+    {NF_NETDEV_INGRESS, ETH_P_IPV6, 0, ANY, NFT_PAYLOAD_NETWORK_HEADER, 24,
+	"permit2"},
     {NF_NETDEV_INGRESS, ETH_P_IPV6, ND_SOLICIT, ANY,
-	NFT_PAYLOAD_TRANSPORT_HEADER, 8},
-    {NF_NETDEV_EGRESS, ETH_P_IP, 0, ANY, NFT_PAYLOAD_NETWORK_HEADER, 12},
-    {NF_NETDEV_EGRESS, ETH_P_ARP, 0, ANY, NFT_PAYLOAD_NETWORK_HEADER, 14},
-    {NF_NETDEV_EGRESS, ETH_P_IPV6, 0, ANY, NFT_PAYLOAD_NETWORK_HEADER, 8},
+	NFT_PAYLOAD_TRANSPORT_HEADER, 8, "permit3"},
+    {NF_NETDEV_EGRESS, ETH_P_IP, 0, ANY, NFT_PAYLOAD_NETWORK_HEADER, 12,
+	"permit4"},
+    {NF_NETDEV_EGRESS, ETH_P_ARP, 0, ANY, NFT_PAYLOAD_NETWORK_HEADER, 14,
+	"permit5"},
+    {NF_NETDEV_EGRESS, ETH_P_IPV6, 0, ANY, NFT_PAYLOAD_NETWORK_HEADER, 8,
+	"permit6"},
     {NF_NETDEV_EGRESS, ETH_P_IPV6, ND_ADVERT, ANY, NFT_PAYLOAD_TRANSPORT_HEADER,
-	8},
+	8, "permit7"},
     /* Duplicate address detection: a claim in the form of a question. */
     {NF_NETDEV_EGRESS, ETH_P_IPV6, ND_SOLICIT, SOURCE_UNSPECIFIED,
-	NFT_PAYLOAD_TRANSPORT_HEADER, 8},
+	NFT_PAYLOAD_TRANSPORT_HEADER, 8, "permit8"},
 };
 
 int
@@ -159,7 +171,7 @@ put_table_anew(
 }
 
 static void
-put_set(struct vip_batch *b, const char *table, const char *name, int family,
+put_set(struct vip_batch *b, const char *table, const char *name, uint32_t type,
     uint32_t flags)
 {
 	struct nftnl_set *s = need(nftnl_set_alloc());
@@ -168,9 +180,8 @@ put_set(struct vip_batch *b, const char *table, const char *name, int family,
 	nftnl_set_set_str(s, NFTNL_SET_TABLE, table);
 	nftnl_set_set_str(s, NFTNL_SET_NAME, name);
 	nftnl_set_set_u32(s, NFTNL_SET_FAMILY, NFPROTO_NETDEV);
-	nftnl_set_set_u32(s, NFTNL_SET_KEY_LEN, family == 4 ? 4 : 16);
-	nftnl_set_set_u32(
-	    s, NFTNL_SET_KEY_TYPE, family == 4 ? NFT_TYPE_IP4 : NFT_TYPE_IP6);
+	nftnl_set_set_u32(s, NFTNL_SET_KEY_LEN, type == NFT_TYPE_IP6 ? 16 : 4);
+	nftnl_set_set_u32(s, NFTNL_SET_KEY_TYPE, type);
 	nftnl_set_set_u32(s, NFTNL_SET_ID, b->n);
 	nftnl_set_set_u32(s, NFTNL_SET_FLAGS, flags);
 	nlh = msg_put(b, NFT_MSG_NEWSET, NLM_F_CREATE, "set");
@@ -179,19 +190,38 @@ put_set(struct vip_batch *b, const char *table, const char *name, int family,
 	nftnl_set_free(s);
 }
 
-/* The addresses of one family that are in which (NULL: all); 0: for ever. */
 static void
-put_elems(struct vip_batch *b, const char *table, const char *name,
-    const struct vip_addr_conf *addrs, uint16_t n, int family,
-    const struct vip_set *which, uint64_t ms)
+put_model(struct vip_batch *b, struct nftnl_set *s, uint16_t type)
+{
+	struct nlmsghdr *nlh;
+
+	nlh = msg_put(b, type, type == NFT_MSG_NEWSETELEM ? NLM_F_CREATE : 0,
+	    "set element");
+	nftnl_set_elems_nlmsg_build_payload(nlh, s);
+	msg_end(b, nlh);
+	nftnl_set_free(s);
+}
+
+static struct nftnl_set *
+set_model(const char *table, const char *name)
 {
 	struct nftnl_set *s = need(nftnl_set_alloc());
-	struct nlmsghdr *nlh;
-	bool any = false;
-	uint16_t i;
 
 	nftnl_set_set_str(s, NFTNL_SET_TABLE, table);
 	nftnl_set_set_str(s, NFTNL_SET_NAME, name);
+	return s;
+}
+
+/* The addresses of one family that are in which (NULL: all). */
+static void
+put_addrs(struct vip_batch *b, const char *table, const char *name,
+    const struct vip_addr_conf *addrs, uint16_t n, int family,
+    const struct vip_set *which)
+{
+	struct nftnl_set *s = set_model(table, name);
+	bool any = false;
+	uint16_t i;
+
 	for (i = 0; i < n; i++) {
 		struct nftnl_set_elem *e;
 
@@ -201,32 +231,39 @@ put_elems(struct vip_batch *b, const char *table, const char *name,
 		e = need(nftnl_set_elem_alloc());
 		nftnl_set_elem_set(e, NFTNL_SET_ELEM_KEY, addrs[i].bytes,
 		    family == 4 ? 4 : 16);
-		if (ms != 0)
-			nftnl_set_elem_set_u64(e, NFTNL_SET_ELEM_TIMEOUT, ms);
 		nftnl_set_elem_add(s, e);
 		any = true;
 	}
-	if (any) {
-		nlh =
-		    msg_put(b, NFT_MSG_NEWSETELEM, NLM_F_CREATE, "set element");
-		nftnl_set_elems_nlmsg_build_payload(nlh, s);
-		msg_end(b, nlh);
-	}
-	nftnl_set_free(s);
+	if (any)
+		put_model(b, s, NFT_MSG_NEWSETELEM);
+	else
+		nftnl_set_free(s);
 }
 
 static void
 put_flush(struct vip_batch *b, const char *table, const char *name)
 {
-	struct nftnl_set *s = need(nftnl_set_alloc());
-	struct nlmsghdr *nlh;
+	put_model(b, set_model(table, name), NFT_MSG_DELSETELEM);
+}
 
-	nftnl_set_set_str(s, NFTNL_SET_TABLE, table);
-	nftnl_set_set_str(s, NFTNL_SET_NAME, name);
-	nlh = msg_put(b, NFT_MSG_DELSETELEM, 0, "set");
-	nftnl_set_elems_nlmsg_build_payload(nlh, s);
-	msg_end(b, nlh);
-	nftnl_set_free(s);
+/*
+ * The lease ends in ms.  Given as the time left, too: that is what moves the
+ * end of an element that exists, in kernels that can (6.12); the others have
+ * to delete it before.
+ */
+static void
+put_lease(struct vip_batch *b, uint64_t ms)
+{
+	static const uint32_t key = VIP_GUARD_MARK;
+	struct nftnl_set *s = set_model(VIP_TABLE_LEASE, "lease");
+	struct nftnl_set_elem *e = need(nftnl_set_elem_alloc());
+
+	ASSERT(ms >= VIP_LEASE_MIN_MS);
+	nftnl_set_elem_set(e, NFTNL_SET_ELEM_KEY, &key, sizeof(key));
+	nftnl_set_elem_set_u64(e, NFTNL_SET_ELEM_TIMEOUT, ms);
+	nftnl_set_elem_set_u64(e, NFTNL_SET_ELEM_EXPIRATION, ms);
+	nftnl_set_elem_add(s, e);
+	put_model(b, s, NFT_MSG_NEWSETELEM);
 }
 
 /* A base chain on the interfaces devs; devs NULL: one to jump to. */
@@ -260,15 +297,14 @@ put_chain(struct vip_batch *b, const char *table, const char *name,
 /* Expressions, in the order of nft's own output. */
 
 static void
-x_payload(struct nftnl_rule *r, uint32_t base, uint32_t offset, uint32_t len,
-    uint32_t reg)
+x_payload(struct nftnl_rule *r, uint32_t base, uint32_t offset, uint32_t len)
 {
 	struct nftnl_expr *e = need(nftnl_expr_alloc("payload"));
 
 	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_BASE, base);
 	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_OFFSET, offset);
 	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_LEN, len);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_DREG, reg);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_DREG, NFT_REG_1);
 	nftnl_rule_add_expr(r, e);
 }
 
@@ -317,6 +353,16 @@ x_lookup(struct nftnl_rule *r, const char *set, bool not_in)
 	if (not_in)
 		nftnl_expr_set_u32(
 		    e, NFTNL_EXPR_LOOKUP_FLAGS, NFT_LOOKUP_F_INV);
+	nftnl_rule_add_expr(r, e);
+}
+
+static void
+x_const(struct nftnl_rule *r, uint32_t value)
+{
+	struct nftnl_expr *e = need(nftnl_expr_alloc("immediate"));
+
+	nftnl_expr_set_u32(e, NFTNL_EXPR_IMM_DREG, NFT_REG_1);
+	nftnl_expr_set(e, NFTNL_EXPR_IMM_DATA, &value, sizeof(value));
 	nftnl_rule_add_expr(r, e);
 }
 
@@ -376,56 +422,66 @@ x_select(struct nftnl_rule *r, const struct selector *s)
 	if (s->nd != 0) {
 		x_meta(r, NFT_META_L4PROTO, false);
 		x_cmp(r, &icmp6, 1);
-		x_payload(r, NFT_PAYLOAD_TRANSPORT_HEADER, 0, 1, NFT_REG_1);
+		x_payload(r, NFT_PAYLOAD_TRANSPORT_HEADER, 0, 1);
 		x_cmp(r, &s->nd, 1);
 	}
 	if (s->only == SENDER_FOREIGN) {
-		x_payload(r, NFT_PAYLOAD_NETWORK_HEADER, 14, 4, NFT_REG_1);
+		x_payload(r, NFT_PAYLOAD_NETWORK_HEADER, 14, 4);
 		x_lookup(r, "guarded4", true);
 	} else if (s->only == SOURCE_UNSPECIFIED) {
-		x_payload(r, NFT_PAYLOAD_NETWORK_HEADER, 8, 16, NFT_REG_1);
+		x_payload(r, NFT_PAYLOAD_NETWORK_HEADER, 8, 16);
 		x_cmp(r, unspecified, sizeof(unspecified));
 	}
-	x_payload(r, s->base, s->offset, v6 ? 16 : 4, NFT_REG_1);
+	x_payload(r, s->base, s->offset, v6 ? 16 : 4);
+}
+
+/* What had_lease does with packets of a selector, from the address on. */
+static void
+put_permit(struct vip_batch *b, const struct selector *s)
+{
+	static const uint32_t key = VIP_GUARD_MARK;
+	bool v6 = s->proto == ETH_P_IPV6;
+	struct nftnl_rule *r;
+
+	put_chain(b, VIP_TABLE_LEASE, s->permit, 0, 0, NULL);
+	r = rule_new(VIP_TABLE_LEASE, s->permit);
+	x_const(r, key);
+	x_lookup(r, "lease", true);
+	x_verdict(r, NF_DROP, NULL);
+	put_rule(b, r);
+	r = rule_new(VIP_TABLE_LEASE, s->permit);
+	x_payload(r, s->base, s->offset, v6 ? 16 : 4);
+	x_lookup(r, v6 ? "open6" : "open4", true);
+	x_verdict(r, NF_DROP, NULL);
+	put_rule(b, r);
+	r = rule_new(VIP_TABLE_LEASE, s->permit);
+	x_mark(r, ~VIP_GUARD_MARK, VIP_GUARD_MARK);
+	put_rule(b, r);
 }
 
 static void
-put_selectors(struct vip_batch *b, uint16_t hook)
+put_selector(struct vip_batch *b, const struct selector *s)
 {
-	bool in = hook == NF_NETDEV_INGRESS;
-	size_t i;
+	bool in = s->hook == NF_NETDEV_INGRESS;
+	const char *guarded = s->proto == ETH_P_IPV6 ? "guarded6" : "guarded4";
+	struct nftnl_rule *r;
 
-	for (i = 0; i < NITEMS(selectors); i++) {
-		const struct selector *s = &selectors[i];
-		bool v6 = s->proto == ETH_P_IPV6;
-		const char *guarded = v6 ? "guarded6" : "guarded4";
-		const char *lease = v6 ? "lease6" : "lease4";
-		struct nftnl_rule *r;
-
-		if (s->hook != hook)
-			continue;
-		r = rule_new(VIP_TABLE_GUARD, in ? "clear_in" : "clear_out");
-		x_select(r, s);
-		x_lookup(r, guarded, false);
-		x_mark(r, ~VIP_GUARD_MARK, 0);
-		put_rule(b, r);
-		r = rule_new(VIP_TABLE_GUARD, in ? "judge_in" : "judge_out");
-		x_select(r, s);
-		x_lookup(r, guarded, false);
-		x_verdict(r, NFT_JUMP, "judge");
-		put_rule(b, r);
-		r = rule_new(VIP_TABLE_LEASE, in ? "permit_in" : "permit_out");
-		x_select(r, s);
-		x_lookup(r, guarded, false);
-		x_lookup(r, lease, true);
-		x_verdict(r, NF_DROP, NULL);
-		put_rule(b, r);
-		r = rule_new(VIP_TABLE_LEASE, in ? "permit_in" : "permit_out");
-		x_select(r, s);
-		x_lookup(r, lease, false);
-		x_mark(r, ~VIP_GUARD_MARK, VIP_GUARD_MARK);
-		put_rule(b, r);
-	}
+	r = rule_new(VIP_TABLE_GUARD, in ? "clear_in" : "clear_out");
+	x_select(r, s);
+	x_lookup(r, guarded, false);
+	x_mark(r, ~VIP_GUARD_MARK, 0);
+	put_rule(b, r);
+	put_permit(b, s);
+	r = rule_new(VIP_TABLE_LEASE, in ? "permit_in" : "permit_out");
+	x_select(r, s);
+	x_lookup(r, guarded, false);
+	x_verdict(r, NFT_JUMP, s->permit);
+	put_rule(b, r);
+	r = rule_new(VIP_TABLE_GUARD, in ? "judge_in" : "judge_out");
+	x_select(r, s);
+	x_lookup(r, guarded, false);
+	x_verdict(r, NFT_JUMP, "judge");
+	put_rule(b, r);
 }
 
 static void
@@ -449,27 +505,43 @@ put_judge(struct vip_batch *b)
 }
 
 static void
-put_sets(struct vip_batch *b, const struct vip_addr_conf *addrs, uint16_t n)
+put_guarded(struct vip_batch *b, const char *table,
+    const struct vip_addr_conf *addrs, uint16_t n)
 {
-	put_set(b, VIP_TABLE_GUARD, "guarded4", 4, 0);
-	put_set(b, VIP_TABLE_GUARD, "guarded6", 6, 0);
-	put_elems(b, VIP_TABLE_GUARD, "guarded4", addrs, n, 4, NULL, 0);
-	put_elems(b, VIP_TABLE_GUARD, "guarded6", addrs, n, 6, NULL, 0);
-	put_set(b, VIP_TABLE_LEASE, "guarded4", 4, 0);
-	put_set(b, VIP_TABLE_LEASE, "guarded6", 6, 0);
-	put_elems(b, VIP_TABLE_LEASE, "guarded4", addrs, n, 4, NULL, 0);
-	put_elems(b, VIP_TABLE_LEASE, "guarded6", addrs, n, 6, NULL, 0);
-	put_set(b, VIP_TABLE_LEASE, "lease4", 4, NFT_SET_TIMEOUT);
-	put_set(b, VIP_TABLE_LEASE, "lease6", 6, NFT_SET_TIMEOUT);
+	put_set(b, table, "guarded4", NFT_TYPE_IP4, 0);
+	put_set(b, table, "guarded6", NFT_TYPE_IP6, 0);
+	put_addrs(b, table, "guarded4", addrs, n, 4, NULL);
+	put_addrs(b, table, "guarded6", addrs, n, 6, NULL);
 }
 
 static void
-put_lease(struct vip_batch *b, const struct vip_addr_conf *addrs, uint16_t n,
-    const struct vip_set *open, uint64_t ms)
+put_open(struct vip_batch *b, const struct vip_addr_conf *addrs, uint16_t n,
+    const struct vip_set *open)
 {
-	ASSERT(ms > 0);
-	put_elems(b, VIP_TABLE_LEASE, "lease4", addrs, n, 4, open, ms);
-	put_elems(b, VIP_TABLE_LEASE, "lease6", addrs, n, 6, open, ms);
+	put_addrs(b, VIP_TABLE_LEASE, "open4", addrs, n, 4, open);
+	put_addrs(b, VIP_TABLE_LEASE, "open6", addrs, n, 6, open);
+}
+
+/* The chains that the kernel calls: all there are of them. */
+static void
+put_hooks(struct vip_batch *b, const char *const *devs)
+{
+	static const struct {
+		const char *table, *in, *out;
+		int32_t prio;
+	} hooks[] = {
+	    {VIP_TABLE_GUARD, "clear_in", "clear_out", PRIO_CLEAR},
+	    {VIP_TABLE_LEASE, "permit_in", "permit_out", PRIO_PERMIT},
+	    {VIP_TABLE_GUARD, "judge_in", "judge_out", PRIO_JUDGE},
+	};
+	size_t i;
+
+	for (i = 0; i < NITEMS(hooks); i++) {
+		put_chain(b, hooks[i].table, hooks[i].in, NF_NETDEV_INGRESS,
+		    hooks[i].prio, devs);
+		put_chain(b, hooks[i].table, hooks[i].out, NF_NETDEV_EGRESS,
+		    hooks[i].prio, devs);
+	}
 }
 
 void
@@ -477,38 +549,44 @@ vip_batch_install(struct vip_batch *b, const struct vip_addr_conf *addrs,
     uint16_t n, const char *const *devs, const struct vip_set *open,
     uint64_t lease_ms)
 {
+	size_t i;
+
 	put_table_anew(b, VIP_TABLE_GUARD, 0, "table had_guard");
 	put_table_anew(b, VIP_TABLE_LEASE, NFT_TABLE_F_OWNER,
 	    "table had_lease (another had may own it)");
-	put_sets(b, addrs, n);
-	put_lease(b, addrs, n, open, lease_ms);
+	put_guarded(b, VIP_TABLE_GUARD, addrs, n);
+	put_guarded(b, VIP_TABLE_LEASE, addrs, n);
+	put_set(b, VIP_TABLE_LEASE, "open4", NFT_TYPE_IP4, 0);
+	put_set(b, VIP_TABLE_LEASE, "open6", NFT_TYPE_IP6, 0);
+	put_set(b, VIP_TABLE_LEASE, "lease", NFT_TYPE_MARK, NFT_SET_TIMEOUT);
+	put_open(b, addrs, n, open);
+	if (lease_ms > 0)
+		put_lease(b, lease_ms);
 	put_judge(b);
 	/* The kernel wants an interface for a base chain. */
 	if (devs[0] == NULL)
 		return;
-	put_chain(b, VIP_TABLE_GUARD, "clear_in", NF_NETDEV_INGRESS, PRIO_CLEAR,
-	    devs);
-	put_chain(b, VIP_TABLE_GUARD, "clear_out", NF_NETDEV_EGRESS, PRIO_CLEAR,
-	    devs);
-	put_chain(b, VIP_TABLE_LEASE, "permit_in", NF_NETDEV_INGRESS,
-	    PRIO_PERMIT, devs);
-	put_chain(b, VIP_TABLE_LEASE, "permit_out", NF_NETDEV_EGRESS,
-	    PRIO_PERMIT, devs);
-	put_chain(b, VIP_TABLE_GUARD, "judge_in", NF_NETDEV_INGRESS, PRIO_JUDGE,
-	    devs);
-	put_chain(b, VIP_TABLE_GUARD, "judge_out", NF_NETDEV_EGRESS, PRIO_JUDGE,
-	    devs);
-	put_selectors(b, NF_NETDEV_INGRESS);
-	put_selectors(b, NF_NETDEV_EGRESS);
+	put_hooks(b, devs);
+	for (i = 0; i < NITEMS(selectors); i++)
+		put_selector(b, &selectors[i]);
 }
 
 void
-vip_batch_lease(struct vip_batch *b, const struct vip_addr_conf *addrs,
-    uint16_t n, const struct vip_set *open, uint64_t lease_ms)
+vip_batch_open(struct vip_batch *b, const struct vip_addr_conf *addrs,
+    uint16_t n, const struct vip_set *open)
 {
-	put_flush(b, VIP_TABLE_LEASE, "lease4");
-	put_flush(b, VIP_TABLE_LEASE, "lease6");
-	put_lease(b, addrs, n, open, lease_ms);
+	put_flush(b, VIP_TABLE_LEASE, "open4");
+	put_flush(b, VIP_TABLE_LEASE, "open6");
+	put_open(b, addrs, n, open);
+}
+
+void
+vip_batch_lease(struct vip_batch *b, uint64_t lease_ms, bool in_place)
+{
+	if (!in_place)
+		put_flush(b, VIP_TABLE_LEASE, "lease");
+	if (lease_ms > 0)
+		put_lease(b, lease_ms);
 }
 
 void
@@ -586,4 +664,51 @@ vip_batch_send(struct vip_batch *b, struct mnl_socket *nl, const char **what)
 	if (mnl_socket_sendto(nl, b->buf, b->len) < 0)
 		return -1;
 	return batch_answers(b, nl, what);
+}
+
+static int
+elem_left(struct nftnl_set_elem *e, void *data)
+{
+	uint64_t *ms = data;
+
+	if (nftnl_set_elem_is_set(e, NFTNL_SET_ELEM_EXPIRATION))
+		*ms = nftnl_set_elem_get_u64(e, NFTNL_SET_ELEM_EXPIRATION);
+	return 0;
+}
+
+static int
+on_elems(const struct nlmsghdr *nlh, void *data)
+{
+	struct nftnl_set *s = need(nftnl_set_alloc());
+
+	if (nftnl_set_elems_nlmsg_parse(nlh, s) == 0)
+		nftnl_set_elem_foreach(s, elem_left, data);
+	nftnl_set_free(s);
+	return MNL_CB_OK;
+}
+
+int
+vip_lease_left(struct vip_batch *b, struct mnl_socket *nl, uint64_t *ms)
+{
+	struct nftnl_set *s = set_model(VIP_TABLE_LEASE, "lease");
+	struct nlmsghdr *nlh;
+	char buf[16384];
+	ssize_t len;
+	int r = MNL_CB_OK;
+
+	*ms = 0;
+	b->len = b->n = 0;
+	nlh = msg_put(b, NFT_MSG_GETSETELEM, NLM_F_DUMP, "set element");
+	nftnl_set_elems_nlmsg_build_payload(nlh, s);
+	nftnl_set_free(s);
+	if (mnl_socket_sendto(nl, nlh, nlh->nlmsg_len) < 0)
+		return -1;
+	while (r > MNL_CB_STOP) {
+		len = mnl_socket_recvfrom(nl, buf, sizeof(buf));
+		if (len < 0)
+			return -1;
+		r = mnl_cb_run(buf, (size_t)len, b->seq,
+		    mnl_socket_get_portid(nl), on_elems, ms);
+	}
+	return r < 0 ? -1 : 0;
 }

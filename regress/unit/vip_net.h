@@ -78,6 +78,24 @@ struct space {
 
 static struct space spaces[N_SPACES];
 static int hub_fd = -1;
+/* The next holder connects to the client's port 7, before and after all else.
+ */
+static bool holder_connects;
+
+/*
+ * In a child: what cmocka does about a crash would make it run the tests that
+ * are left.
+ */
+static inline void
+child_init(void)
+{
+	static const int sigs[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
+	size_t i;
+
+	for (i = 0; i < NITEMS(sigs); i++)
+		signal(sigs[i], SIG_DFL);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
 
 static inline int64_t
 now_us(void)
@@ -333,14 +351,31 @@ mini_open(struct mini *m)
 	return m->addr != NULL && m->announce != NULL;
 }
 
+static inline void
+connect_client(void)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET,
+	    .sin_port = htons(7),
+	    .sin_addr = {htonl(0x0a090064)}};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (connect(fd, (struct sockaddr *)&to, sizeof(to)) != 0)
+		_exit(3);
+}
+
 static inline int
 mini_main(struct holder_page *page, int cmd)
 {
 	struct mini m = {.page = page};
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (holder_connects)
+		connect_client();
 	if (!mini_open(&m))
 		return 1;
+	if (holder_connects) {
+		connect_client();
+		connect_client();
+	}
 	sd_event_add_io(loop_event(m.loop), NULL, cmd, EPOLLIN, on_cmd, &m);
 	mini_push(&m, (struct vip_event){.type = VIP_EV_START});
 	mini_work(&m);
@@ -367,6 +402,7 @@ holder_start(int where)
 	assert_int_equal(pipe2(p, O_CLOEXEC), 0);
 	h->pid = fork();
 	if (h->pid == 0) {
+		child_init();
 		close(p[1]);
 		if (setns(spaces[where].fd, CLONE_NEWNET) != 0)
 			_exit(2);
@@ -378,6 +414,7 @@ holder_start(int where)
 		h->page->up || waitpid(h->pid, NULL, WNOHANG) == h->pid) &&
 	    h->page->up)
 		return true;
+	print_message("holder: %s\n", h->page->err);
 	h->pid = 0;
 	close(h->cmd);
 	return false;
@@ -413,6 +450,17 @@ holder_state(int where, uint16_t id)
 	return *(volatile enum vip_state *)&spaces[where]
 		    .h.page->status.addrs[id]
 		    .state;
+}
+
+static inline void
+take_both(int where)
+{
+	holder_cmd(where, 'V', 1);
+	holder_cmd(where, 'T', WEB4);
+	holder_cmd(where, 'T', WEB6);
+	assert_true(
+	    WAIT_FOR(2000, holder_state(where, WEB4) == VIP_ACTIVE &&
+			       holder_state(where, WEB6) == VIP_ACTIVE));
 }
 
 #define WAIT_STATE(where, id, s) \
@@ -509,6 +557,106 @@ tcp_answers(const char *addr, int ms)
 	return err == ECONNREFUSED;
 }
 
+/*
+ * Asks who has VIP4 every millisecond, in a process of its own, and keeps who
+ * answered when.
+ */
+enum { ANSWERS_MAX = 20000 };
+struct prober {
+	pid_t pid;
+	struct prober_page {
+		volatile unsigned n;
+		struct {
+			int64_t us;
+			int who;
+		} a[ANSWERS_MAX];
+	} * page;
+};
+
+static inline void
+prober_main(struct prober_page *page, int fd)
+{
+	static const uint8_t vip[4] = {10, 9, 0, 80};
+	int64_t next = now_us();
+	int who;
+
+	child_init();
+	for (;;) {
+		arp_ask(fd, vip);
+		next += 1000;
+		while ((who = arp_answer(fd, vip,
+			    (int)((next - now_us() + 999) / 1000))) != 0 &&
+		       page->n < ANSWERS_MAX) {
+			page->a[page->n].us = now_us();
+			page->a[page->n].who = who;
+			page->n++;
+		}
+		if (now_us() > next)
+			next = now_us();
+	}
+}
+
+static inline void
+prober_start(struct prober *p)
+{
+	int fd = arp_socket();
+
+	p->page = mmap(NULL, sizeof(*p->page), PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_ptr_not_equal(p->page, MAP_FAILED);
+	p->pid = fork();
+	if (p->pid == 0)
+		prober_main(p->page, fd);
+	close(fd);
+}
+
+static inline void
+prober_end(struct prober *p)
+{
+	kill(p->pid, SIGKILL);
+	waitpid(p->pid, NULL, 0);
+}
+
+static inline void
+prober_free(struct prober *p)
+{
+	munmap(p->page, sizeof(*p->page));
+}
+
+/* The last answer of who, the first one at or after from; 0: there is none. */
+static inline int64_t
+prober_last(const struct prober *p, int who)
+{
+	int64_t us = 0;
+	unsigned i;
+
+	for (i = 0; i < p->page->n; i++)
+		if (p->page->a[i].who == who)
+			us = p->page->a[i].us;
+	return us;
+}
+
+static inline int64_t
+prober_first(const struct prober *p, int who, int64_t from)
+{
+	unsigned i;
+
+	for (i = 0; i < p->page->n; i++)
+		if (p->page->a[i].who == who && p->page->a[i].us >= from)
+			return p->page->a[i].us;
+	return 0;
+}
+
+static inline unsigned
+prober_count(const struct prober *p, int who, int64_t from)
+{
+	unsigned i, n = 0;
+
+	for (i = 0; i < p->page->n; i++)
+		n += p->page->a[i].who == who && p->page->a[i].us >= from;
+	return n;
+}
+
 /* The client knows where the address is, and does not ask. */
 static inline void
 client_pin(int where)
@@ -564,7 +712,7 @@ space_make(int i)
 	assert_int_equal(pipe2(p, O_CLOEXEC), 0);
 	s->pid = fork();
 	if (s->pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		child_init();
 		if (unshare(CLONE_NEWNET) != 0 || write(p[1], "", 1) != 1)
 			_exit(1);
 		for (;;)
