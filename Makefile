@@ -124,13 +124,13 @@ HAD := \
 
 HACTL := \
 	src/hactl.c \
-	src/hactl_cmd.c \
 	src/hactl_ask.c \
-	src/hactl_text.c \
+	src/hactl_cmd.c \
+	src/hactl_conf.c \
+	src/hactl_lock.c \
 	src/hactl_table.c \
-	src/hactl_json.c \
-	src/hactl_volume.c \
-	src/hactl_lock.c
+	src/hactl_text.c \
+	src/hactl_volume.c
 
 HALOCK := \
 	lockmgr/halock.c \
