@@ -234,6 +234,11 @@ $(O)/had: $(call obj,$(HAD)) $(ARCHIVES)
 	    $(call obj,$(HAD)) -Wl,--start-group $(ARCHIVES) -Wl,--end-group \
 	    $(LIBS)
 
+# For the tests of what hactl prints.
+$(O)/libhactl.a: $(call obj,$(filter-out src/hactl.c,$(HACTL)))
+	$(call SAY,AR,$@)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
 $(O)/hactl: $(call obj,$(HACTL)) $(ARCHIVES) $(O)/libhalock.a
 	$(call SAY,LD,$@)
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) $(LDOPT) -o $@ \
@@ -246,12 +251,12 @@ $(O)/sim: $(call obj,$(SIM)) $(ARCHIVES)
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) $(LDOPT) -o $@ $(call obj,$(SIM)) \
 	    -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(LIBS)
 
-$(O)/unit/%: $(O)/regress/unit/%.o $(ARCHIVES) $(O)/libhalock.a
+$(O)/unit/%: $(O)/regress/unit/%.o $(ARCHIVES) $(O)/libhalock.a $(O)/libhactl.a
 	@mkdir -p $(@D)
 	$(call SAY,LD,$@)
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) $(LDOPT) -o $@ $< \
-	    -Wl,--start-group $(O)/libhalock.a $(ARCHIVES) -Wl,--end-group \
-	    -lcmocka $(LIBS)
+	    -Wl,--start-group $(O)/libhactl.a $(O)/libhalock.a $(ARCHIVES) \
+	    -Wl,--end-group -lcmocka $(LIBS)
 
 $(O)/tools/%: $(O)/regress/lab/tools/%.o $(ARCHIVES) $(O)/libhalock.a
 	@mkdir -p $(@D)
