@@ -242,6 +242,8 @@ nbd_client_flush(struct nbd_client *c)
 		}
 		sent(c, (size_t)n);
 	}
+	if (c->phase == NBD_PH_END) /* it may be over now */
+		nbd_pump_soon(c->nbd);
 	nbd_client_poll(c);
 	return 0;
 }
