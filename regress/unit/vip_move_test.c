@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Two holders in two network namespaces, one address, one client: whatever
+ * happens to one, they never both answer; and the client follows.
+ */
+#include "vip_net.h"
+
+static const uint8_t vip4[4] = {10, 9, 0, 80};
+
+/* What the peer waits from its own last receive on: lease and margin. */
+enum { TAKEOVER_MS = LEASE_MS + LEASE_MS / 50 + 20 };
+
+static void
+both_start(void)
+{
+	assert_true(holder_start(ALPHA));
+	assert_true(holder_start(BRAVO));
+	take_both(ALPHA);
+}
+
+/* After bravo's first answer there is none of alpha's any more. */
+static void
+check_moved(struct prober *p, const char *how, int64_t from)
+{
+	int64_t last, first;
+
+	assert_true(WAIT_FOR(2000, prober_count(p, 0xb, from) > 20));
+	prober_end(p);
+	last = prober_last(p, 0xa);
+	first = prober_first(p, 0xb, from);
+	assert_true(p->page->n < ANSWERS_MAX);
+	print_message(
+	    "%s: nobody for %lld us\n", how, (long long)(first - last));
+	assert_true(last < first);
+	prober_free(p);
+}
+
+static void
+test_planned_move(void **state)
+{
+	struct prober p;
+	int64_t from;
+	int i;
+
+	(void)state;
+	NEED_WORLD();
+	both_start();
+	holder_cmd(BRAVO, 'V', 1);
+	/* There and back again. */
+	for (i = 0; i < 4; i++) {
+		prober_start(&p);
+		assert_true(WAIT_FOR(2000, p.page->n > 20));
+		from = now_us();
+		holder_cmd(ALPHA, 'R', WEB4);
+		assert_true(
+		    WAIT_FOR(2000, holder_state(ALPHA, WEB4) == VIP_OFF));
+		holder_cmd(BRAVO, 'T', WEB4);
+		check_moved(&p, "planned move", from);
+		holder_cmd(BRAVO, 'R', WEB4);
+		assert_true(
+		    WAIT_FOR(2000, holder_state(BRAVO, WEB4) == VIP_OFF));
+		holder_cmd(ALPHA, 'T', WEB4);
+		WAIT_STATE(ALPHA, WEB4, VIP_ACTIVE);
+	}
+}
+
+/* The daemon is dead: the peer need not wait for the lease. */
+static void
+test_killed(void **state)
+{
+	struct prober p;
+	int64_t from;
+
+	(void)state;
+	NEED_WORLD();
+	both_start();
+	holder_cmd(BRAVO, 'V', 1);
+	prober_start(&p);
+	assert_true(WAIT_FOR(2000, p.page->n > 20));
+	from = now_us();
+	holder_end(ALPHA, SIGKILL);
+	holder_cmd(BRAVO, 'T', WEB4);
+	holder_cmd(BRAVO, 'T', WEB6);
+	check_moved(&p, "killed", from);
+	assert_true(tcp_answers(VIP6, 1000));
+	/* Alpha's addresses are still there, and say nothing. */
+	assert_int_equal(run_in(ALPHA, "ip addr | grep -q '" VIP4 "/24'"), 0);
+}
+
+static void
+test_frozen_and_thawed(void **state)
+{
+	struct prober p;
+	int64_t from, first;
+
+	(void)state;
+	NEED_WORLD();
+	both_start();
+	holder_cmd(BRAVO, 'V', 1);
+	prober_start(&p);
+	assert_true(WAIT_FOR(2000, p.page->n > 20));
+	from = now_us();
+	kill(spaces[ALPHA].h.pid, SIGSTOP);
+	sleep_ms(TAKEOVER_MS);
+	holder_cmd(BRAVO, 'T', WEB4);
+	assert_true(WAIT_FOR(2000, prober_count(&p, 0xb, from) > 20));
+	kill(spaces[ALPHA].h.pid, SIGCONT);
+	WAIT_STATE(ALPHA, WEB4, VIP_MUTED);
+	sleep_ms(100);
+	first = prober_first(&p, 0xb, from);
+	assert_int_equal(prober_count(&p, 0xa, first), 0);
+	check_moved(&p, "frozen", from);
+}
+
+/* The peer has taken it, but nobody has told this node: still one answers. */
+static void
+test_both_want_it_one_is_entitled(void **state)
+{
+	struct prober p;
+	int64_t from;
+
+	(void)state;
+	NEED_WORLD();
+	both_start();
+	holder_cmd(BRAVO, 'T', WEB4);
+	holder_cmd(BRAVO, 'T', WEB6);
+	WAIT_STATE(BRAVO, WEB4, VIP_MUTED);
+	prober_start(&p);
+	from = now_us();
+	assert_true(WAIT_FOR(2000, p.page->n > 100));
+	prober_end(&p);
+	assert_int_equal(prober_count(&p, 0xb, from), 0);
+	prober_free(&p);
+}
+
+static bool
+neigh_is(const char *addr, const char *mac)
+{
+	char got[32];
+
+	client_neigh(addr, got, sizeof(got));
+	return strcmp(got, mac) == 0;
+}
+
+/* The client believed in bravo, and follows without asking. */
+static void
+test_announcement_moves_neighbours(void **state)
+{
+	(void)state;
+	NEED_WORLD();
+	assert_int_equal(
+	    run_in(CLIENT,
+		"for a in " VIP4 " " VIP6 "; do ip neigh replace $a dev eth0 "
+		"lladdr 02:00:00:00:00:0b nud stale; done"),
+	    0);
+	assert_true(holder_start(ALPHA));
+	take_both(ALPHA);
+	assert_true(WAIT_FOR(1000, neigh_is(VIP4, "02:00:00:00:00:0a")));
+	assert_true(WAIT_FOR(1000, neigh_is(VIP6, "02:00:00:00:00:0a")));
+	/* Again 100 ms later. */
+	assert_true(WAIT_FOR(
+	    1000, spaces[ALPHA].h.page->status.addrs[WEB4].announced >= 2));
+}
+
+/* Sends one frame from bravo's interface. */
+static void
+send_from(int where, const uint8_t *frame, size_t len)
+{
+	struct sockaddr_ll ll = {.sll_family = AF_PACKET, .sll_halen = 6};
+	int fd;
+
+	enter(spaces[where].fd);
+	fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+	ll.sll_ifindex = (int)if_nametoindex("eth0");
+	memcpy(&ll.sll_protocol, frame + 12, 2);
+	assert_int_equal(
+	    sendto(fd, frame, len, 0, (struct sockaddr *)&ll, sizeof(ll)),
+	    (ssize_t)len);
+	close(fd);
+	enter(hub_fd);
+}
+
+/* A stranger claims the address; it is heard, and claimed back. */
+static void
+test_conflict_is_answered(void **state)
+{
+	const volatile struct vip_addr_status *s;
+	uint8_t ip6[16], f[VIP_PACKET_MAX];
+	uint64_t before;
+
+	(void)state;
+	NEED_WORLD();
+	inet_pton(AF_INET6, VIP6, ip6);
+	assert_true(holder_start(ALPHA));
+	take_both(ALPHA);
+	assert_int_equal(arp_who(vip4, 500), 0xa);
+	assert_true(tcp_answers(VIP6, 500));
+	s = spaces[ALPHA].h.page->status.addrs;
+	/* Its own announcements and the client's packets are no conflict. */
+	assert_int_equal(s[WEB4].conflicts, 0);
+	assert_int_equal(s[WEB6].conflicts, 0);
+	before = s[WEB4].announced;
+	vip_arp_encode(f, VIP_ARP_REPLY, spaces[CLIENT].mac, vip4);
+	send_from(CLIENT, f, VIP_ARP_LEN);
+	assert_true(WAIT_FOR(1000, s[WEB4].conflicts == 1));
+	assert_true(WAIT_FOR(1000, s[WEB4].announced > before));
+	before = s[WEB6].announced;
+	vip_na_encode(f, spaces[CLIENT].mac, ip6, false);
+	send_from(CLIENT, f, VIP_NA_LEN);
+	assert_true(WAIT_FOR(1000, s[WEB6].conflicts == 1));
+	assert_true(WAIT_FOR(1000, s[WEB6].announced > before));
+}
+
+/* A network manager removes the addresses; they are put back. */
+static void
+test_stripped_is_put_back(void **state)
+{
+	const volatile struct vip_addr_status *s;
+	int64_t from;
+
+	(void)state;
+	NEED_WORLD();
+	assert_true(holder_start(ALPHA));
+	take_both(ALPHA);
+	s = spaces[ALPHA].h.page->status.addrs;
+	from = now_us();
+	assert_int_equal(run_in(ALPHA, "ip addr del " VIP4 "/24 dev eth0"), 0);
+	assert_int_equal(run_in(ALPHA, "ip addr del " VIP6 "/64 dev eth0"), 0);
+	assert_true(WAIT_FOR(1000, s[WEB4].stripped == 1 && s[WEB4].present));
+	assert_true(WAIT_FOR(1000, s[WEB6].stripped == 1 && s[WEB6].present));
+	assert_true(now_us() - from < 200 * 1000);
+	assert_int_equal(run_in(ALPHA, "ip addr | grep -q '" VIP4 "/24'"), 0);
+	assert_int_equal(run_in(ALPHA, "ip addr | grep -q '" VIP6 "/64'"), 0);
+	assert_true(tcp_answers(VIP4, 500));
+	assert_true(tcp_answers(VIP6, 500));
+}
+
+/* A leftover with another prefix or on another interface goes, too. */
+static void
+test_leftovers_go_wherever_they_are(void **state)
+{
+	(void)state;
+	NEED_WORLD();
+	assert_int_equal(
+	    run_in(ALPHA,
+		"ip link add dummy1 type veth peer name dummy2; ip link set "
+		"dummy1 up; "
+		"ip addr add " VIP4 "/32 dev dummy1; ip addr add " VIP4
+		"/16 dev eth0; ip addr add " VIP6 "/128 dev dummy1 nodad"),
+	    0);
+	assert_true(holder_start(ALPHA));
+	assert_true(WAIT_FOR(2000, holder_state(ALPHA, WEB4) == VIP_OFF &&
+				       holder_state(ALPHA, WEB6) == VIP_OFF));
+	assert_int_not_equal(run_in(ALPHA, "ip addr | grep -q '" VIP4 "'"), 0);
+	assert_int_not_equal(run_in(ALPHA, "ip addr | grep -q '" VIP6 "'"), 0);
+	run_in(ALPHA, "ip link del dummy1");
+}
+
+static void
+test_carrier_is_told(void **state)
+{
+	const volatile struct vip_addr_status *s;
+	uint64_t before;
+
+	(void)state;
+	NEED_WORLD();
+	assert_true(holder_start(ALPHA));
+	take_both(ALPHA);
+	s = spaces[ALPHA].h.page->status.addrs;
+	assert_true(s[WEB4].carrier);
+	run_in(-1, "ip link set p0 down");
+	assert_true(WAIT_FOR(1000, !s[WEB4].carrier));
+	before = s[WEB4].announced;
+	run_in(-1, "ip link set p0 up");
+	assert_true(WAIT_FOR(1000, s[WEB4].carrier));
+	assert_true(WAIT_FOR(1000, s[WEB4].announced > before));
+}
+
+/* The address never becomes the source of the node's own connections. */
+static void
+test_never_a_source(void **state)
+{
+	(void)state;
+	NEED_WORLD();
+	assert_true(holder_start(ALPHA));
+	take_both(ALPHA);
+	assert_int_equal(
+	    run_in(ALPHA, "ip -6 addr show dev eth0 | grep -A1 '" VIP6
+			  "/64' | grep -q 'preferred_lft 0sec'"),
+	    0);
+	assert_int_equal(run_in(ALPHA, "ip -6 addr show dev eth0 | grep '" VIP6
+				       "/64' | grep -q nodad"),
+	    0);
+	assert_int_equal(
+	    run_in(ALPHA, "ip route get fd09::100 | grep -q 'src fd09::1 '"),
+	    0);
+	assert_int_equal(
+	    run_in(ALPHA, "ip route get 10.9.0.100 | grep -q 'src 10.9.0.1 '"),
+	    0);
+}
+
+int
+main(void)
+{
+#define T(name) cmocka_unit_test_teardown(test_##name, world_clean)
+	const struct CMUnitTest tests[] = {
+	    T(planned_move),
+	    T(killed),
+	    T(frozen_and_thawed),
+	    T(both_want_it_one_is_entitled),
+	    T(announcement_moves_neighbours),
+	    T(conflict_is_answered),
+	    T(stripped_is_put_back),
+	    T(leftovers_go_wherever_they_are),
+	    T(carrier_is_told),
+	    T(never_a_source),
+	};
+
+	return cmocka_run_group_tests(tests, world_up, world_down);
+}
