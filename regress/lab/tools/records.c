@@ -200,6 +200,11 @@ serve(const char *addr, const char *port, const char *dir)
 		perror(path);
 		return 1;
 	}
+	/* A crash may have left a part of a record, never acknowledged. */
+	if (ftruncate(file, lseek(file, 0, SEEK_END) / RECORD * RECORD) < 0) {
+		perror(path);
+		return 1;
+	}
 	lfd = listen_at(addr, port);
 	if (lfd < 0)
 		return 1;

@@ -1,0 +1,118 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# A running pair with one service, for the demo and for lab scripts:
+#	volume orders -> ext4 on /srv/orders -> records -> address 192.0.2.80
+# and the lockspace "default".  Comes after lib.sh.
+#
+#	cluster_up [MIB]	nodes, disks, both daemons; alpha has the data
+#	cluster_paired		true if both nodes say they are paired
+#	service_on NODE		true if NODE says that it runs shop
+#	in_sync			true if alpha and bravo both say in-sync
+#	status NODE FILTER	jq -r FILTER of hactl status --json
+#	writer_start, writer_stop	records write on the client; log in
+#				$LAB/records.log
+#	gap_ms FROM [TO]	longest time between two answers in that span of
+#				now_ms, the span's ends included
+#	verify			every acknowledged record is read back
+#	backing_equal		checksums of both backing devices' data
+#	answers NODE		true if NODE's hardware answers for the address
+
+VIP=192.0.2.80
+VIP6=2001:db8::80
+PORT=9000
+
+cluster_conf() {
+	conf_write <<-EOF
+		volume orders {
+			device "/dev/lab/orders"
+		}
+		address web {
+			$VIP/24 interface lan0
+		}
+		address web6 {
+			$VIP6/64 interface lan0
+		}
+		lockspace default {
+		}
+		service shop {
+			prefer alpha
+			start {
+				volume orders
+				mount orders on "/srv/orders" type ext4
+				command records {
+					start "$LAB_BIN/tools/records serve :: $PORT /srv/orders </dev/null >/dev/null 2>&1 &"
+				}
+				address web
+				address web6
+			}
+		}
+	EOF
+}
+
+cluster_up() {
+	local mib=${1:-48} node
+	nodes_up || return 1
+	for node in alpha bravo; do
+		disk_make $node orders "$mib" >/dev/null || return 1
+		on $node mkdir -p /srv/orders || return 1
+	done
+	cluster_conf || return 1
+	on alpha hactl volume create orders --mkfs ext4 || return 1
+	on bravo hactl volume create orders || return 1
+	had_start alpha && had_start bravo
+}
+
+status() { hactl "$1" status --json | jq -r "$2"; }
+
+cluster_paired() {
+	[ "$(status alpha '.nodes[0].state')" = paired ] &&
+		[ "$(status bravo '.nodes[0].state')" = paired ]
+}
+service_on() {
+	[ "$(status "$1" '.services[0].on + " " + .services[0].state')" = "$1 running" ]
+}
+in_sync() {
+	[ "$(status alpha '.volumes[0].connection')" = in-sync ] &&
+		[ "$(status bravo '.volumes[0].connection')" = in-sync ]
+}
+links_up() {
+	[ "$(status "$1" '[.links[] | select(.state == "up")] | length')" = "$2" ]
+}
+
+writer_start() {
+	on client records write $VIP $PORT "$LAB/records.log" \
+		>"$LAB/records.json" 2>"$LAB/records.err" &
+	writer_pid=$!
+	wait_for 10 test -s "$LAB/records.log"
+}
+writer_stop() {
+	# The writer is a child of the function that entered the node.
+	pkill -TERM -P "$writer_pid" -x records 2>/dev/null ||
+		kill -TERM "$writer_pid" 2>/dev/null
+	wait "$writer_pid" 2>/dev/null
+	true
+}
+gap_ms() {
+	awk -v from="$1" -v to="${2:-$(now_ms)}" '
+		BEGIN { last = from }
+		$1 < from { next }
+		$1 > to { exit }
+		{ if ($1 - last > gap) gap = $1 - last; last = $1 }
+		END { if (to - last > gap) gap = to - last; print gap + 0 }' \
+		"$LAB/records.log"
+}
+# True once the client has got an answer after that time.
+answered_since() {
+	[ "$(tail -n 1 "$LAB/records.log" | cut -d' ' -f1)" -gt "$1" ]
+}
+verify() { on client records verify $VIP $PORT "$LAB/records.log"; }
+
+# Of the part that holds data: the metadata differ, of course.
+data_sum() {
+	local bytes
+	bytes=$(hactl "$1" --json volume dump orders | jq .data_bytes)
+	head -c "$bytes" "$(disk_file "$1" orders)" | sha256sum | cut -d' ' -f1
+}
+backing_equal() { [ "$(data_sum alpha)" = "$(data_sum bravo)" ]; }
+
+mac_of() { on "$1" cat /sys/class/net/lan0/address; }
