@@ -36,6 +36,7 @@ enum {
 	/* Sequence space of CONFIRM: one record for each pair of keys. */
 	SEAL_CONFIRM_STREAM = 0x7fff,
 	SEAL_UNORDERED = 0x8000,
+	SEAL_CONTROLS = 4,
 };
 
 /* NIST's bound for one GCM key, and TLS 1.3's caution about bytes. */
@@ -68,9 +69,13 @@ struct seal {
 
 	/* The exchange for epoch + 1. */
 	bool offered, installed, held;
-	bool token_due, confirm_due;
 	uint8_t own_sid[8], own_nonce[SEAL_NONCE];
 	uint8_t held_token[SEAL_TOKEN_LEN]; /* the peer's, to be looked at */
+
+	/* What seal_control gives out, in this order. */
+	uint8_t control[SEAL_CONTROLS][SEAL_CONTROL_MAX];
+	uint8_t control_len[SEAL_CONTROLS];
+	unsigned n_control;
 };
 
 static void
@@ -269,15 +274,87 @@ seal_wants(const struct seal *s)
 	       memcmp(s->held_token + SEAL_HEADER, s->session.sid, 8) == 0;
 }
 
+/*
+ * The cipher for one record; in and out may be the same.  Returns false if the
+ * tag is wrong (opening) or the library failed.
+ */
+static bool
+seal_crypt(struct seal_key *key, const uint8_t *header, const struct iovec *iov,
+    int n, uint8_t *out, uint8_t *tag, bool sealing)
+{
+	uint8_t nonce[12];
+	int i, len;
+
+	memcpy(nonce, key->iv, sizeof(nonce));
+	for (i = 0; i < 2; i++)
+		nonce[i] ^= header[4 + i];
+	for (i = 0; i < 8; i++)
+		nonce[4 + i] ^= header[8 + i];
+	if (EVP_CipherInit_ex2(key->ctx, NULL, NULL, nonce, -1, NULL) != 1 ||
+	    EVP_CipherUpdate(key->ctx, NULL, &len, header, SEAL_HEADER) != 1)
+		return false;
+	for (i = 0; i < n; i++) {
+		if (iov[i].iov_len == 0)
+			continue;
+		if (EVP_CipherUpdate(key->ctx, out, &len, iov[i].iov_base,
+			(int)iov[i].iov_len) != 1)
+			return false;
+		out += len;
+	}
+	if (!sealing && EVP_CIPHER_CTX_ctrl(key->ctx, EVP_CTRL_AEAD_SET_TAG,
+			    SEAL_TAG, tag) != 1)
+		return false;
+	if (EVP_CipherFinal_ex(key->ctx, out, &len) != 1)
+		return false;
+	return !sealing || EVP_CIPHER_CTX_ctrl(key->ctx, EVP_CTRL_AEAD_GET_TAG,
+			       SEAL_TAG, tag) == 1;
+}
+
+/* Room for one more record of the exchange; NULL and failed if none is. */
+static uint8_t *
+seal_push(struct seal *s, size_t len)
+{
+	if (s->n_control == SEAL_CONTROLS) {
+		s->failed = true;
+		return NULL;
+	}
+	s->control_len[s->n_control] = (uint8_t)len;
+	return s->control[s->n_control++];
+}
+
 static void
 seal_offer(struct seal *s)
 {
+	uint8_t *buf;
+
 	ASSERT(s->have_session && !s->installed);
+	s->offered = true;
+	memcpy(s->own_sid, s->session.sid, sizeof(s->own_sid));
+	buf = seal_push(s, SEAL_TOKEN_LEN);
+	if (buf == NULL)
+		return;
+	seal_header(buf, SEAL_TOKEN, (uint16_t)(s->epoch + 1), 0, 0);
+	memcpy(buf + SEAL_HEADER, s->own_sid, 8);
 	if (RAND_bytes(s->own_nonce, sizeof(s->own_nonce)) != 1)
 		s->failed = true;
-	memcpy(s->own_sid, s->session.sid, sizeof(s->own_sid));
-	s->offered = true;
-	s->token_due = true;
+	memcpy(buf + SEAL_HEADER + 8, s->own_nonce, SEAL_NONCE);
+	if (!seal_mac(s, s->conf.client, buf, buf + SEAL_TOKEN_LEN - SEAL_MAC))
+		s->failed = true;
+}
+
+/* The new keys are here: says so, under them. */
+static void
+seal_say_confirm(struct seal *s)
+{
+	uint8_t *buf = seal_push(s, SEAL_OVERHEAD);
+
+	if (buf == NULL)
+		return;
+	seal_header(buf, SEAL_CONFIRM, (uint16_t)(s->epoch + 1),
+	    SEAL_CONFIRM_STREAM, 0);
+	if (!seal_crypt(&s->tx_next, buf, NULL, 0, buf + SEAL_HEADER,
+		buf + SEAL_HEADER, true))
+		s->failed = true;
 }
 
 /* Both tokens are here.  Returns false if the peer's is forged. */
@@ -300,7 +377,7 @@ seal_install(struct seal *s)
 		s->failed = true;
 	s->installed = true;
 	s->offered = false;
-	s->confirm_due = true;
+	seal_say_confirm(s);
 	return true;
 }
 
@@ -319,7 +396,6 @@ seal_advance(struct seal *s)
 		if (!current || memcmp(sid, s->own_sid, 8) == 0)
 			return true;
 		s->installed = false;
-		s->confirm_due = false;
 		s->rx[(s->epoch + 1) % SEAL_EPOCHS].epoch = 0;
 	}
 	if (seal_wants(s) &&
@@ -360,42 +436,6 @@ seal_confirmed(struct seal *s)
 	s->bytes = 0;
 	memcpy(s->used_sid, s->own_sid, sizeof(s->used_sid));
 	(void)seal_advance(s);
-}
-
-/*
- * The cipher for one record; in and out may be the same.  Returns false if the
- * tag is wrong (opening) or the library failed.
- */
-static bool
-seal_crypt(struct seal_key *key, const uint8_t *header, const struct iovec *iov,
-    int n, uint8_t *out, uint8_t *tag, bool sealing)
-{
-	uint8_t nonce[12];
-	int i, len;
-
-	memcpy(nonce, key->iv, sizeof(nonce));
-	for (i = 0; i < 2; i++)
-		nonce[i] ^= header[4 + i];
-	for (i = 0; i < 8; i++)
-		nonce[4 + i] ^= header[8 + i];
-	if (EVP_CipherInit_ex2(key->ctx, NULL, NULL, nonce, -1, NULL) != 1 ||
-	    EVP_CipherUpdate(key->ctx, NULL, &len, header, SEAL_HEADER) != 1)
-		return false;
-	for (i = 0; i < n; i++) {
-		if (iov[i].iov_len == 0)
-			continue;
-		if (EVP_CipherUpdate(key->ctx, out, &len, iov[i].iov_base,
-			(int)iov[i].iov_len) != 1)
-			return false;
-		out += len;
-	}
-	if (!sealing && EVP_CIPHER_CTX_ctrl(key->ctx, EVP_CTRL_AEAD_SET_TAG,
-			    SEAL_TAG, tag) != 1)
-		return false;
-	if (EVP_CipherFinal_ex(key->ctx, out, &len) != 1)
-		return false;
-	return !sealing || EVP_CIPHER_CTX_ctrl(key->ctx, EVP_CTRL_AEAD_GET_TAG,
-			       SEAL_TAG, tag) == 1;
 }
 
 static size_t
@@ -452,34 +492,17 @@ seal_credit(struct seal *s, uint64_t consumed, uint8_t buf[SEAL_CONTROL_MAX])
 size_t
 seal_control(struct seal *s, uint8_t buf[SEAL_CONTROL_MAX])
 {
-	uint16_t next = (uint16_t)(s->epoch + 1);
+	size_t len;
 
-	if (s->failed)
+	if (s->failed || s->n_control == 0)
 		return 0;
-	if (s->token_due) {
-		s->token_due = false;
-		seal_header(buf, SEAL_TOKEN, next, 0, 0);
-		memcpy(buf + SEAL_HEADER, s->own_sid, 8);
-		memcpy(buf + SEAL_HEADER + 8, s->own_nonce, SEAL_NONCE);
-		if (!s->have_session || !seal_mac(s, s->conf.client, buf,
-					    buf + SEAL_TOKEN_LEN - SEAL_MAC)) {
-			s->offered = false;
-			return 0;
-		}
-		return SEAL_TOKEN_LEN;
-	}
-	if (s->confirm_due) {
-		ASSERT(s->installed);
-		s->confirm_due = false;
-		seal_header(buf, SEAL_CONFIRM, next, SEAL_CONFIRM_STREAM, 0);
-		if (!seal_crypt(&s->tx_next, buf, NULL, 0, buf + SEAL_HEADER,
-			buf + SEAL_HEADER, true)) {
-			s->failed = true;
-			return 0;
-		}
-		return SEAL_OVERHEAD;
-	}
-	return 0;
+	len = s->control_len[0];
+	memcpy(buf, s->control[0], len);
+	s->n_control--;
+	memmove(
+	    s->control[0], s->control[1], s->n_control * sizeof(s->control[0]));
+	memmove(&s->control_len[0], &s->control_len[1], s->n_control);
+	return len;
 }
 
 /* Below: what came from the peer, genuine or not. */
