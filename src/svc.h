@@ -113,13 +113,18 @@ struct svc_event {
 			enum svc_result result;
 			const char *text; /* borrowed; may be NULL */
 		} done;
-		/* whenever one of these changes; all false until told */
+		/*
+		 * Whenever one of these changes; all false until told.
+		 * can_promote: by the mirror's own rules this copy could
+		 * become primary as soon as the peer's is not (so it is true
+		 * on an up to date secondary while the peer is primary).
+		 * uptodate: the local copy is complete.  met: it was compared
+		 * with the peer's copy since this daemon started, or was
+		 * primary since.
+		 */
 		struct {
 			uint16_t id;
-			bool can_promote; /* now, by the mirror's own rules */
-			bool uptodate; /* the local copy is complete */
-			bool met; /* compared with the peer's copy since
-				     this daemon started */
+			bool can_promote, uptodate, met;
 		} volume;
 		/* an address' interface has carrier; true until told */
 		struct {

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Who should run what.  Pure questions: nothing here changes anything.
+ *
+ * Placement, in this order: whoever runs it keeps it; a node that cannot run
+ * it does not get it; a complete copy of its volumes beats an incomplete one;
+ * the preferred node; the lower id.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "svc_int.h"
+
+/* prefer, else the lower id. */
+bool
+svc_is_first(const struct svc *s, const struct unit *u)
+{
+	if (s->peer == 0 || u->conf->prefer == s->self)
+		return true;
+	return u->conf->prefer != s->peer && s->self < s->peer;
+}
+
+static bool
+is_reachable(const struct svc *s, const struct unit *u)
+{
+	for (unsigned i = 0; i < u->conf->n_steps; i++) {
+		const struct conf_step *st = &u->conf->steps[i];
+
+		if (st->type == CONF_STEP_ADDRESS && s->unusable[st->ref])
+			return false;
+	}
+	return true;
+}
+
+uint8_t
+svc_able(const struct svc *s, const struct unit *u, char why[SVC_TEXT])
+{
+	uint8_t able = 2;
+
+	why[0] = '\0';
+	for (unsigned i = 0; i < u->conf->n_steps; i++) {
+		const struct conf_step *st = &u->conf->steps[i];
+		const struct volume *v;
+
+		if (st->type != CONF_STEP_VOLUME)
+			continue;
+		v = &s->volumes[st->ref];
+		if (!v->can_promote) {
+			snprintf(why, SVC_TEXT,
+			    "volume %s cannot become primary there",
+			    s->conf->volumes[st->ref].name);
+			return 0;
+		}
+		/* Amnesia: what was not compared may be stale. */
+		if (!v->met && !s->view.own_right) {
+			snprintf(why, SVC_TEXT,
+			    "volume %s was not compared with the peer's copy "
+			    "yet",
+			    s->conf->volumes[st->ref].name);
+			return 0;
+		}
+		if (!v->uptodate)
+			able = 1;
+	}
+	return able;
+}
+
+uint8_t
+svc_can(
+    const struct svc *s, const struct unit *u, bool *firm, char why[SVC_TEXT])
+{
+	uint8_t able = svc_able(s, u, why);
+
+	*firm = true;
+	if (s->standby) {
+		snprintf(
+		    why, SVC_TEXT, "%s is standby", svc_node_name(s, s->self));
+	} else if (u->barred) {
+		snprintf(why, SVC_TEXT, "%s", u->why_barred);
+	} else if (s->view.right == SVC_RIGHT_STOPPING) {
+		snprintf(why, SVC_TEXT, "%s is being stopped",
+		    svc_node_name(s, s->self));
+	} else if (u->state == SVC_FAILED) {
+		snprintf(why, SVC_TEXT, "it would not stop there");
+	} else if (!is_reachable(s, u)) {
+		snprintf(why, SVC_TEXT, "no carrier for its address there");
+	} else {
+		*firm = false;
+		return able;
+	}
+	return 0;
+}
+
+static bool
+peer_runs(const struct unit *u)
+{
+	return u->peer_known && u->peer.state != SVC_STOPPED &&
+	       u->peer.state != SVC_CLAIMING && u->peer.state != SVC_PULLING;
+}
+
+static bool
+may_retry(const struct svc *s, const struct unit *u)
+{
+	return !u->barred || !mt_before(s->now, u->retry_at);
+}
+
+static enum svc_want
+wants_paired(const struct svc *s, const struct unit *u)
+{
+	char why[SVC_TEXT];
+	uint8_t able = svc_able(s, u, why);
+	bool first = svc_is_first(s, u);
+
+	/* A frozen or cut off peer: addresses without data may move. */
+	if (!NODESET_HAS(s->view.alive, s->peer))
+		return !u->conf->data &&
+			       NODESET_HAS(s->view.stateless_gone, s->peer) &&
+			       !u->barred
+			   ? WANT_START
+			   : WANT_NOT;
+	if (!u->peer_known || u->granted || peer_runs(u) || able == 0)
+		return WANT_NOT;
+	if (u->peer.can > 0) {
+		if (u->barred || !is_reachable(s, u) || able < u->peer.can)
+			return WANT_NOT;
+		return able > u->peer.can || first ? WANT_CLAIM : WANT_NOT;
+	}
+	if (!may_retry(s, u))
+		return WANT_NOT;
+	/* The preferred node may only be a moment late. */
+	if (!first && !u->peer.firm && mt_before(s->now, s->settle_until))
+		return WANT_NOT;
+	return WANT_CLAIM;
+}
+
+enum svc_want
+svc_wants(const struct svc *s, const struct unit *u)
+{
+	char why[SVC_TEXT];
+
+	if (s->standby || mt_before(s->now, u->hold_until))
+		return WANT_NOT;
+	switch (s->view.right) {
+	case SVC_RIGHT_PAIRED:
+		return wants_paired(s, u);
+	case SVC_RIGHT_ALONE:
+		return svc_able(s, u, why) > 0 && may_retry(s, u) ? WANT_START
+								  : WANT_NOT;
+	default:
+		return WANT_NOT;
+	}
+}
+
+/* Both run it: after a freeze, or a cut of all links. */
+static bool
+must_yield(const struct svc *s, const struct unit *u)
+{
+	if (s->view.right != SVC_RIGHT_PAIRED || !svc_peer_here(s) ||
+	    !u->peer_known || u->peer.state != SVC_RUNNING)
+		return false;
+	if (u->peer.gen != u->gen)
+		return u->peer.gen > u->gen;
+	return !svc_is_first(s, u);
+}
+
+const char *
+svc_must_stop(const struct svc *s, const struct unit *u, const char **rule)
+{
+	bool heir = s->view.right == SVC_RIGHT_PAIRED && svc_peer_here(s) &&
+		    NODESET_HAS(s->view.alive, s->peer) && u->peer_known &&
+		    u->peer.can > 0 && u->peer.state == SVC_STOPPED;
+
+	*rule = "R8";
+	switch (s->view.right) {
+	case SVC_RIGHT_NONE:
+		return "this node may not run anything";
+	case SVC_RIGHT_ISOLATED:
+		*rule = "R9";
+		return "this node is isolated: hand over";
+	case SVC_RIGHT_STOPPING:
+		*rule = "stop";
+		return "this node is being stopped";
+	case SVC_RIGHT_DOUBT:
+		return NULL;
+	default:
+		break;
+	}
+	if (must_yield(s, u))
+		return "the peer runs it as well and took it later";
+	*rule = "standby";
+	if (s->standby && (heir || s->drain_force))
+		return "this node is standby";
+	*rule = "R9";
+	if (heir && !is_reachable(s, u))
+		return "no carrier for its address here: hand over";
+	*rule = "R10";
+	if (heir && u->conf->failback && u->conf->prefer == s->peer &&
+	    u->peer.can == 2 && u->state == SVC_RUNNING)
+		return "failback to the preferred node";
+	return NULL;
+}
+
+/* When an answer of svc_wants may change by itself. */
+monotime_t
+svc_plan_deadline(const struct svc *s, const struct unit *u)
+{
+	monotime_t at = MT_NEVER;
+
+	if (mt_before(s->now, u->hold_until))
+		at = mt_min(at, u->hold_until);
+	if (u->state == SVC_STOPPED && mt_before(s->now, s->settle_until))
+		at = mt_min(at, s->settle_until);
+	if (u->barred && mt_before(s->now, u->retry_at))
+		at = mt_min(at, u->retry_at);
+	if (u->barred)
+		at = mt_min(at, u->barred_until);
+	return at;
+}
+
+static const char *
+step_name(const struct svc *s, const struct conf_step *st, char buf[SVC_TEXT])
+{
+	switch (st->type) {
+	case CONF_STEP_VOLUME:
+		snprintf(
+		    buf, SVC_TEXT, "volume %s", s->conf->volumes[st->ref].name);
+		break;
+	case CONF_STEP_MOUNT:
+		snprintf(buf, SVC_TEXT, "mount %.80s", st->dir);
+		break;
+	case CONF_STEP_COMMAND:
+		snprintf(buf, SVC_TEXT, "command %s", st->name);
+		break;
+	case CONF_STEP_ADDRESS:
+		snprintf(buf, SVC_TEXT, "address %s",
+		    s->conf->addresses[st->ref].name);
+		break;
+	}
+	return buf;
+}
+
+/* Appends to buf as far as it fits; returns the new length. */
+static size_t
+add(char *buf, size_t size, size_t used, const char *a, const char *b,
+    const char *c)
+{
+	int n;
+
+	if (used + 1 >= size)
+		return used;
+	n = snprintf(buf + used, size - used, "%s: %s %s\n", a, b, c);
+	ASSERT(n >= 0);
+	return used + (size_t)n < size ? used + (size_t)n : size - 1;
+}
+
+/* The plan of a move, for --dry-run.  from or to 0 = nowhere. */
+size_t
+svc_plan_move(const struct svc *s, const struct unit *u, uint8_t from,
+    uint8_t to, char *buf, size_t size)
+{
+	const struct conf_service *c = u->conf;
+	uint32_t stop = from == s->self ? u->stop_ms : u->peer.stop_ms;
+	uint32_t start = to == s->self ? u->start_ms : u->peer.start_ms;
+	uint64_t most = 0;
+	char name[SVC_TEXT], text[SVC_TEXT];
+	size_t used = 0;
+
+	ASSERT(size > 0);
+	buf[0] = '\0';
+	for (unsigned i = c->n_steps; from != 0 && i-- > 0;) {
+		most += c->steps[i].timeout_ms;
+		used = add(buf, size, used, svc_node_name(s, from), "stop",
+		    step_name(s, &c->steps[i], name));
+	}
+	for (unsigned i = 0; to != 0 && i < c->n_steps; i++) {
+		most += c->steps[i].timeout_ms;
+		used = add(buf, size, used, svc_node_name(s, to), "start",
+		    step_name(s, &c->steps[i], name));
+	}
+	if (to == 0)
+		snprintf(text, sizeof(text), "until it is started again");
+	else if ((from != 0 && stop == 0) || start == 0)
+		snprintf(text, sizeof(text),
+		    "not measured yet; the deadlines allow %llu ms",
+		    (unsigned long long)most);
+	else
+		snprintf(text, sizeof(text), "about %u ms, as last time",
+		    (from != 0 ? stop : 0) + start);
+	return add(buf, size, used, c->name, "expected interruption", text);
+}
+
+uint8_t
+svc_forecast(const struct svc *s, uint16_t service, uint8_t node, uint32_t *ms,
+    char *why, size_t size)
+{
+	const struct unit *u;
+	char reason[SVC_TEXT] = "";
+	uint8_t on = 0, heir, can;
+	bool firm;
+
+	ASSERT(service < s->n_units && size > 0);
+	u = &s->units[service];
+	*ms = 0;
+	why[0] = '\0';
+	if (u->state == SVC_RUNNING || u->state == SVC_STARTING)
+		on = s->self;
+	else if (u->peer_known && (u->peer.state == SVC_RUNNING ||
+				      u->peer.state == SVC_STARTING))
+		on = s->peer;
+	if (on != 0 && on != node)
+		return on;
+	heir = node == s->self ? s->peer : s->self;
+	if (heir == s->self) {
+		can = svc_can(s, u, &firm, reason);
+		*ms = u->start_ms;
+	} else {
+		can = u->peer_known ? u->peer.can : 0;
+		*ms = u->peer.start_ms;
+	}
+	if (heir != 0 && can > 0)
+		return heir;
+	if (reason[0] == '\0')
+		snprintf(reason, sizeof(reason), "%s cannot run it now",
+		    heir == 0 ? "no other node" : svc_node_name(s, heir));
+	snprintf(why, size, "%s", reason);
+	*ms = 0;
+	return 0;
+}
