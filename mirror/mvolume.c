@@ -508,7 +508,7 @@ slot_lines(struct text *t, const struct mvolume_info *v, unsigned i)
 
 	line(t, "peer         node %u, generation %016" PRIx64 "%s%s\n",
 	    s->peer, s->bitmap, s->flags & MMETA_S_FULL ? ", full" : "",
-	    s->flags & MMETA_S_FIN ? ", finishing" : "");
+	    s->flags & ~MMETA_S_FULL ? ", even" : "");
 	line(t, "             %" PRIu64 " bytes to be resynced\n",
 	    v->dirty_bytes[i]);
 }
