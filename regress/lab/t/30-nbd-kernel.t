@@ -13,17 +13,18 @@ sock=/run/nbd.sock
 link=/dev/had/disk
 id=had:lab:alpha:disk
 
+disk=/srv/disk.img
 serve() { # NAME ARG...
 	local name=$1
 	shift
-	node_spawn alpha "$name" nbd_file -vv "$@" $sock /srv/disk.img || return
-	wait_for 20 grep -q "^${expect:-attached}" "$LAB/log/alpha.$name.log"
+	node_spawn alpha "$name" nbd_file -vv "$@" $sock $disk || return
+	wait_for 20 grep -q "^attached" "$LAB/log/alpha.$name.log"
 }
 attached_to() { sed -n 's/^attached //p' "$LAB/log/alpha.$1.log" | tail -n 1; }
 queue() { cat "/sys/block/nbd$1/queue/$2"; }
 sum() { on alpha sh -c "sha256sum <$1" | cut -d' ' -f1; }
 
-plan 25
+plan 34
 nodes_up alpha
 on alpha truncate -s 128M /srv/disk.img
 
@@ -101,4 +102,27 @@ wait_for 10 lab_gone alpha third
 is "$(on alpha nbd_file -C had:lab:bravo:)" "cleaned 0" "not by another's name"
 is "$(on alpha nbd_file -C had:lab:alpha:)" "cleaned 1" "cleaned up by its name"
 refuse "then it is free" grep -q . "/sys/block/nbd$n/pid"
+
+# A block device with sectors of 4 KiB, which nobody else gets meanwhile.
+truncate -s 64M "$LAB/blk"
+disk=$(losetup -f --show -b 4096 "$LAB/blk")
+check "serves a block device" serve fourth -k -c 1 -i $id -l $link
+n=$(attached_to fourth)
+check "directly, and holes can be punched" grep -q "sector 4096, direct, trim" \
+	"$LAB/log/alpha.fourth.log"
+is "$(queue "$n" logical_block_size)" 4096 "and its sectors"
+refuse "it cannot be mounted beside" on alpha mount "$disk" /srv/mnt
+check "a file system is made on it" on alpha mkfs.ext4 -q $link
+check "and mounted with discard" on alpha mount -o discard $link /srv/mnt
+on alpha dd if=/dev/urandom of=/srv/mnt/a bs=1M count=8 conv=fsync \
+	2>/dev/null
+a=$(sum /srv/mnt/a)
+check "holes are punched" on alpha fstrim /srv/mnt
+on alpha umount /srv/mnt
+node_signal alpha fourth TERM
+wait_for 20 lab_gone alpha fourth
+check "it is free again" on alpha mount -o ro "$disk" /srv/mnt
+is "$(sum /srv/mnt/a)" "$a" "and has what was written"
+on alpha umount /srv/mnt
+losetup -d "$disk"
 done_testing
