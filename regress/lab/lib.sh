@@ -161,13 +161,21 @@ lab_until() {
 	local t=${EPOCHREALTIME/[.,]/}
 	[ "$1" -gt $((t / 1000)) ]
 }
+# Sleeps without a program: reads from a pipe that nobody writes to.
+lab_nap() { # seconds
+	local fd
+	exec {fd}<>"$LAB/.nap"
+	read -rt "$1" -u "$fd"
+	exec {fd}<&-
+}
+[ -p "$LAB/.nap" ] || mkfifo "$LAB/.nap"
 wait_for() {
 	local end
 	end=$(($(now_ms) + $1 * 1000))
 	shift
 	until "$@" >/dev/null 2>&1; do
 		lab_until $end || return 1
-		sleep 0.05
+		lab_nap 0.05
 	done
 }
 never_for() {
@@ -176,7 +184,7 @@ never_for() {
 	shift
 	while lab_until $end; do
 		"$@" >/dev/null 2>&1 && return 1
-		sleep 0.05
+		lab_nap 0.05
 	done
 	return 0
 }
@@ -262,7 +270,7 @@ had_start() {
 	until node_has "$node" /run/had/ctl.sock; do
 		had_running "$node" || return 1
 		lab_until $end || return 1
-		sleep 0.05
+		lab_nap 0.02
 	done
 }
 had_pid() { node_pid "$1" had; }
