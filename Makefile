@@ -92,6 +92,8 @@ DRIVER := \
 	src/worker.c \
 	src/state.c \
 	src/svc_run.c \
+	src/svc_run_job.c \
+	src/svc_run_proc.c \
 	src/ctl.c \
 	src/keyfile.c \
 	sctp/assoc.c \
