@@ -484,7 +484,7 @@ flags_line(struct text *t, uint32_t flags)
 {
 	static const struct {
 		uint32_t flag;
-		const char *name;
+		char name[24];
 	} names[] = {
 	    {MMETA_F_CONSISTENT, "consistent"},
 	    {MMETA_F_UPTODATE, "up-to-date"},

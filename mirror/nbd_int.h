@@ -76,6 +76,7 @@ struct nbd_piece {
 	int error;
 };
 STAILQ_HEAD(nbd_pieceq, nbd_piece);
+TAILQ_HEAD(nbd_piecelist, nbd_piece);
 
 /* How the reply to a read is put together. */
 enum nbd_mode {
@@ -88,7 +89,7 @@ struct nbd_req {
 	struct nbd_out out;
 	STAILQ_ENTRY(nbd_req) link; /* in client->free_reqs */
 	struct nbdp_request r;
-	TAILQ_HEAD(, nbd_piece) pieces;
+	struct nbd_piecelist pieces;
 	struct nbd_client *client; /* borrowed; NULL = unused */
 	enum nbd_cmd cmd;
 	enum nbd_mode mode;
@@ -98,6 +99,8 @@ struct nbd_req {
 	bool head_sent; /* NBD_STREAM: header is queued */
 	int error; /* first error of a piece */
 };
+
+STAILQ_HEAD(nbd_reqq, nbd_req);
 
 struct nbd_client {
 	struct nbd *nbd; /* borrowed */
@@ -125,8 +128,10 @@ struct nbd_client {
 	uint8_t rbuf[NBD_RBUF];
 	uint8_t obuf[NBD_OBUF];
 	struct nbd_req reqs[NBD_REQS];
-	STAILQ_HEAD(, nbd_req) free_reqs;
+	struct nbd_reqq free_reqs;
 };
+
+TAILQ_HEAD(nbd_clientlist, nbd_client);
 
 struct nbd {
 	struct nbd_conf conf;
@@ -143,7 +148,7 @@ struct nbd {
 	unsigned n_pieces, n_free, reserve, n_clients, in_flight;
 	unsigned client_ids;
 	struct nbd_pieceq free, free_plain;
-	TAILQ_HEAD(, nbd_client) waiters;
+	struct nbd_clientlist waiters;
 	bool stopping, stopped, cut;
 	struct log_limit limit;
 	struct nbd_status st;

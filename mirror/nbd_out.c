@@ -172,7 +172,7 @@ gather(struct nbd_client *c, struct iovec *iov)
 
 	if (c->olen > 0)
 		iov[n++] = (struct iovec){c->obuf + c->oat, c->olen - c->oat};
-	STAILQ_FOREACH (o, &c->out, link) {
+	for (o = STAILQ_FIRST(&c->out); o != NULL; o = STAILQ_NEXT(o, link)) {
 		if (n + 2 > NBD_IOV)
 			break;
 		if (skip < o->hdr_len) {

@@ -15,6 +15,8 @@ static void
 put(struct out *o, const void *bytes, size_t len)
 {
 	ASSERT(o->size - o->len >= len);
+	if (len == 0)
+		return;
 	memcpy(o->p + o->len, bytes, len);
 	o->len += len;
 }
@@ -141,8 +143,7 @@ nbdp_put_opt_reply(uint8_t *buf, size_t size, uint32_t opt, uint32_t type,
 	put_be(&o, opt, 4);
 	put_be(&o, type, 4);
 	put_be(&o, len, 4);
-	if (len > 0)
-		put(&o, data, len);
+	put(&o, data, len);
 	return o.len;
 }
 
@@ -246,7 +247,7 @@ nbdp_get_request(
 
 /* What each command takes; the order is that of enum nbdp_cmd. */
 static const struct {
-	const char *name;
+	char name[16]; /* no pointer: the table stays read-only */
 	uint16_t flags; /* command flags it may carry besides FUA */
 	uint16_t needs; /* transmission flag that must have been offered */
 	bool modifies; /* refused on a read-only export */

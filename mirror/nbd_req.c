@@ -371,7 +371,7 @@ nbd_req_filled(struct nbd_client *c, size_t len)
 {
 	struct nbd_piece *p = c->fill;
 
-	ASSERT(p != NULL && len <= p->len - p->filled);
+	ASSERT(len <= p->len - p->filled);
 	p->filled += (uint32_t)len;
 	if (p->filled < p->len)
 		return;

@@ -87,8 +87,8 @@ setup_in(const char *dir)
 	int fd;
 
 	memset(&w, 0, sizeof(w));
-	snprintf(w.path, sizeof(w.path), "%s/mdisk_test.XXXXXX", dir);
-	fd = mkstemp(w.path);
+	snprintf(w.path, sizeof(w.path), "%s/mdisk_test.%d", dir, getpid());
+	fd = open(w.path, O_RDWR | O_CREAT | O_EXCL, 0600);
 	assert_true(fd != -1 && ftruncate(fd, SIZE) == 0);
 	close(fd);
 	assert_true(sd_event_new(&w.event) >= 0);

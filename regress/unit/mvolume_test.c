@@ -29,8 +29,8 @@ setup(void **state)
 	int fd;
 
 	(void)state;
-	snprintf(dir, sizeof(dir), "/tmp/mvolume_test.XXXXXX");
-	assert_non_null(mkdtemp(dir));
+	snprintf(dir, sizeof(dir), "/tmp/mvolume_test.%d", getpid());
+	assert_int_equal(mkdir(dir, 0700), 0);
 	snprintf(device, sizeof(device), "%s/device", dir);
 	snprintf(meta, sizeof(meta), "%s/meta", dir);
 	fd = open(device, O_RDWR | O_CREAT, 0600);
