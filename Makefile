@@ -45,6 +45,7 @@ CODEC := \
 	mirror/mproto.c \
 	mirror/nbd_proto.c \
 	lockmgr/lock_proto.c \
+	lockmgr/lock_wire.c \
 	vip/vip_packet.c
 
 # Pure: deterministic state machines.
@@ -69,7 +70,12 @@ CORE := \
 	mirror/mintent.c \
 	mirror/resync.c \
 	lockmgr/lock.c \
+	lockmgr/lock_table.c \
 	lockmgr/lock_queue.c \
+	lockmgr/lock_master.c \
+	lockmgr/lock_own.c \
+	lockmgr/lock_query.c \
+	lockmgr/lock_status.c \
 	lockmgr/lock_dist.c \
 	lockmgr/lock_recover.c \
 	lockmgr/lock_client.c
