@@ -2,7 +2,8 @@
 /*
  * Addresses of interfaces, by rtnetlink.  See vip_addr.h.
  *
- * Two sockets: one asks and gets its answers at once, one listens.  What is
+ * Two sockets: one asks and gets its answers at once (the kernel works while
+ * the request is sent, so reading never waits), one listens.  What is
  * known about the kernel (places, links) only comes from what the second one
  * heard and from dumps; before a decision it is read until it is empty.
  */
@@ -27,6 +28,7 @@ enum {
 	LINKS_MAX = 64,
 	BUF_SIZE = 32768,
 	DRAIN_ROUNDS = 256, /* bounded work per wake-up */
+	DUMP_TRIES = 5,
 };
 
 struct place {
@@ -208,9 +210,26 @@ heard(const struct nlmsghdr *nlh, void *data)
 	return MNL_CB_OK;
 }
 
+/*
+ * Sends a request.  What is left of an answer that was not read to its end
+ * must not be taken for the next one.
+ */
+static int
+request(struct vip_addr *va, struct nlmsghdr *nlh)
+{
+	char rest[4096];
+
+	while (mnl_socket_recvfrom(va->ask, rest, sizeof(rest)) >= 0 ||
+	       errno == ENOSPC || errno == ENOBUFS)
+		continue;
+	nlh->nlmsg_flags |= NLM_F_REQUEST;
+	nlh->nlmsg_seq = ++va->seq;
+	return mnl_socket_sendto(va->ask, nlh, nlh->nlmsg_len) < 0 ? -1 : 0;
+}
+
 /* Asks for everything of one kind. */
 static int
-dump(struct vip_addr *va, uint16_t type)
+dump_once(struct vip_addr *va, uint16_t type)
 {
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(va->buf);
 	struct rtgenmsg *gen;
@@ -219,13 +238,12 @@ dump(struct vip_addr *va, uint16_t type)
 	int r = MNL_CB_OK;
 
 	nlh->nlmsg_type = type;
-	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-	nlh->nlmsg_seq = ++va->seq;
+	nlh->nlmsg_flags = NLM_F_DUMP;
 	gen = mnl_nlmsg_put_extra_header(nlh, type == RTM_GETLINK
 						  ? sizeof(struct ifinfomsg)
 						  : sizeof(struct ifaddrmsg));
 	gen->rtgen_family = AF_UNSPEC;
-	if (mnl_socket_sendto(va->ask, nlh, nlh->nlmsg_len) < 0)
+	if (request(va, nlh) < 0)
 		return -1;
 	while (r > MNL_CB_STOP) {
 		len = mnl_socket_recvfrom(va->ask, va->buf, BUF_SIZE);
@@ -234,6 +252,18 @@ dump(struct vip_addr *va, uint16_t type)
 		r = mnl_cb_run(va->buf, (size_t)len, va->seq, port, heard, va);
 	}
 	return r < 0 ? -1 : 0;
+}
+
+/* Again if something changed meanwhile: then the answer is inconsistent. */
+static int
+dump(struct vip_addr *va, uint16_t type)
+{
+	int tries = DUMP_TRIES, r;
+
+	do
+		r = dump_once(va, type);
+	while (r < 0 && errno == EINTR && --tries > 0);
+	return r;
 }
 
 /* Forgets what was known and asks anew. */
@@ -318,16 +348,15 @@ on_defer(sd_event_source *src, void *ctx)
 	return 0;
 }
 
-/* Sends one request and waits for its answer, which is there at once. */
+/* Sends one request and reads its answer, which is there when it is sent. */
 static int
 ask(struct vip_addr *va, struct nlmsghdr *nlh)
 {
 	uint32_t port = mnl_socket_get_portid(va->ask);
 	ssize_t len;
 
-	nlh->nlmsg_flags |= NLM_F_REQUEST | NLM_F_ACK;
-	nlh->nlmsg_seq = ++va->seq;
-	if (mnl_socket_sendto(va->ask, nlh, nlh->nlmsg_len) < 0)
+	nlh->nlmsg_flags |= NLM_F_ACK;
+	if (request(va, nlh) < 0)
 		return -1;
 	len = mnl_socket_recvfrom(va->ask, va->buf, BUF_SIZE);
 	if (len < 0)
@@ -487,7 +516,7 @@ setup(struct vip_addr *va, sd_event *event)
 	va->mon =
 	    open_route(RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR,
 		SOCK_NONBLOCK);
-	va->ask = open_route(0, 0);
+	va->ask = open_route(0, SOCK_NONBLOCK);
 	va->buf = malloc(BUF_SIZE);
 	if (va->mon == NULL || va->ask == NULL || va->buf == NULL ||
 	    relearn(va) < 0)

@@ -42,7 +42,11 @@
 #include "vip_guard.h"
 #include "vip_packet.h"
 
-enum { BEAT_MS = 20, LEASE_MS = 100, WEB4 = 0, WEB6 = 1 };
+enum { WEB4 = 0, WEB6 = 1 };
+/* VIP_NET_SCALE slows the world down, for machines that are slow. */
+static int scale = 1;
+#define BEAT_MS (20 * scale)
+#define LEASE_MS (100 * scale)
 enum { ALPHA, BRAVO, CLIENT, N_SPACES };
 
 #define VIP4 "10.9.0.80"
@@ -109,6 +113,13 @@ sleep_ms(int ms)
 	usleep((useconds_t)ms * 1000);
 }
 
+/* Milliseconds of this world. */
+static inline int64_t
+us(int ms)
+{
+	return (int64_t)ms * 1000 * scale;
+}
+
 static inline void
 enter(int fd)
 {
@@ -135,7 +146,7 @@ static inline int PRINTF_LIKE(2, 3) run_in(int where, const char *fmt, ...)
 /* True once the condition is; false after ms. */
 #define WAIT_FOR(ms, cond) \
 	({ \
-		int64_t end_ = now_us() + (int64_t)(ms)*1000; \
+		int64_t end_ = now_us() + (int64_t)(ms)*1000 * scale; \
 		while (!(cond) && now_us() < end_) \
 			usleep(500); \
 		(cond); \
@@ -522,7 +533,7 @@ arp_who(const uint8_t target[4], int ms)
 	int fd = arp_socket(), who;
 
 	arp_ask(fd, target);
-	who = arp_answer(fd, target, ms);
+	who = arp_answer(fd, target, ms * scale);
 	close(fd);
 	return who;
 }
@@ -549,7 +560,7 @@ tcp_answers(const char *addr, int ms)
 		v6 ? sizeof(s6) : sizeof(s4)) < 0 &&
 	    errno == EINPROGRESS) {
 		p.fd = fd;
-		if (poll(&p, 1, ms) == 1)
+		if (poll(&p, 1, ms * scale) == 1)
 			getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len);
 	} else
 		err = errno;
@@ -583,7 +594,7 @@ prober_main(struct prober_page *page, int fd)
 	child_init();
 	for (;;) {
 		arp_ask(fd, vip);
-		next += 1000;
+		next += us(1);
 		while ((who = arp_answer(fd, vip,
 			    (int)((next - now_us() + 999) / 1000))) != 0 &&
 		       page->n < ANSWERS_MAX) {
@@ -749,9 +760,12 @@ space_cable(int i)
 static inline int
 world_up(void **state)
 {
+	const char *slow = getenv("VIP_NET_SCALE");
 	int i;
 
 	(void)state;
+	if (slow != NULL && atoi(slow) > 0)
+		scale = atoi(slow);
 	if (geteuid() != 0 || unshare(CLONE_NEWNET) != 0)
 		return 0;
 	hub_fd = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
