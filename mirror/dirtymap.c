@@ -115,7 +115,10 @@ dm_set_all(struct dirtymap *m)
 void
 dm_clear_all(struct dirtymap *m)
 {
-	dm_clear(m, 0, m->nbits);
+	uint64_t bit = 0;
+
+	while (dm_next(m, bit, &bit))
+		put_word(m, bit / 64, 0);
 	ASSERT(m->count == 0);
 }
 
@@ -193,4 +196,11 @@ dm_or_word(struct dirtymap *m, uint64_t word, uint64_t bits)
 	if (word >= words_of(m->nbits))
 		return;
 	put_word(m, word, m->words[word] | (bits & mask_of(word, 0, m->nbits)));
+}
+
+void
+dm_put_word(struct dirtymap *m, uint64_t word, uint64_t bits)
+{
+	if (word < words_of(m->nbits))
+		put_word(m, word, bits & mask_of(word, 0, m->nbits));
 }

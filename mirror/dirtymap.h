@@ -42,5 +42,6 @@ uint64_t dm_run(const struct dirtymap *, uint64_t from, uint64_t max);
 /* 64 bits at once, for the codecs; numbers beyond nbits read as 0. */
 uint64_t dm_word(const struct dirtymap *, uint64_t word);
 void dm_or_word(struct dirtymap *, uint64_t word, uint64_t bits);
+void dm_put_word(struct dirtymap *, uint64_t word, uint64_t bits);
 
 #endif

@@ -72,7 +72,9 @@ enum {
 /* Flags of a slot. */
 enum {
 	MMETA_S_FULL = 1, /* all bits are set, whatever the map says */
-	MMETA_S_FIN = 2, /* "resync finished" may have reached the peer */
+	MMETA_S_EVEN = 2, /* the peer may have our current generation, although
+			     bitmap is not 0: a resync began from equal
+			     generations, or its end may have arrived */
 	MMETA_S_ALL = 3,
 };
 

@@ -50,6 +50,7 @@ static const struct shape shapes[MP_N] = {
     [MP_FIN_ACK] = {0, 0, 0},
     [MP_ALONE] = {0, 0, 0},
     [MP_ROLE] = {0, 0, 0},
+    [MP_REFUSE] = {0, 0, MP_TEXT_MAX},
     [MP_INVALIDATE] = {0, 0, 0},
     [MP_INVALIDATED] = {0, 0, MP_TEXT_MAX},
 };

@@ -41,6 +41,7 @@
  * ALONE	copy	arg: current.  The receiver is primary without a disk
  *and that its copy is behind has been made durable
  * ROLE		both	arg: 1 = primary
+ * REFUSE	both	data: text.  Nothing more of this session counts
  * INVALIDATE	both	id: give up your copy, take mine
  * INVALIDATED	both	id, arg: 1 = yes; data: text
  */
@@ -65,6 +66,7 @@
 	X(FIN_ACK, "finished-ack") \
 	X(ALONE, "alone") \
 	X(ROLE, "role") \
+	X(REFUSE, "refuse") \
 	X(INVALIDATE, "invalidate") \
 	X(INVALIDATED, "invalidated")
 
