@@ -13,6 +13,8 @@
 #include "had.h"
 #include "svc.h"
 
+enum { SVC_RUN_TEXT = 128 };
+
 struct svc_run_conf {
 	const char *steps_dir; /* "/run/had/steps"; made if missing; lent */
 };
