@@ -47,7 +47,7 @@ struct drive_io {
 	bool used, flush_after; /* fua of an operation that has none */
 	enum mir_area area;
 };
-enum { DRIVE_IOS = 512 };
+enum { DRIVE_IOS = 1024 };
 
 struct drive_vol {
 	struct drive *drive; /* borrowed */
@@ -60,6 +60,7 @@ struct drive_vol {
 	struct drive_io ios[DRIVE_IOS];
 	struct nbdk *kernel; /* owned; NULL: the kernel has no nbd */
 	char kernel_why[200];
+	char why[160]; /* the export failed */
 	struct nbd *nbd; /* owned; NULL: not exported */
 	bool wanted, attached;
 	unsigned closing;

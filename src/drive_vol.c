@@ -5,17 +5,19 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "drive_int.h"
 #include "log.h"
 
 enum {
 	CONNECTIONS = 2, /* of the kernel's client */
-	CLIENTS_MAX = 10,
-	BUFFERS = 96, /* of 64 KiB */
-	REQUEST_TIMEOUT_S = 30,
+	CLIENTS_MAX = 8,
+	BUFFERS = 160, /* of 64 KiB */
+	/* A restarted daemon gets what was in flight so much later. */
+	REQUEST_TIMEOUT_S = 5,
 	DEAD_TIMEOUT_S = 10, /* nobody serves the device: then errors */
-	MAX_SECTORS_KB = 1024,
+	MAX_SECTORS_KB = 512,
 };
 
 static void
@@ -145,7 +147,7 @@ cb_stopped(void *ctx)
 
 	nbd_free(v->nbd);
 	v->nbd = NULL;
-	exported(v, false, true, NULL);
+	exported(v, false, v->why[0] == '\0', v->why);
 }
 
 static int
@@ -153,7 +155,11 @@ cb_serve(void *ctx, int fd, unsigned tag)
 {
 	struct drive_vol *v = ctx;
 
-	return v->nbd != NULL ? nbd_adopt(v->nbd, fd, tag) : -1;
+	if (v->nbd == NULL) {
+		close(fd);
+		return -1;
+	}
+	return nbd_adopt(v->nbd, fd, tag);
 }
 
 static void
@@ -174,8 +180,8 @@ cb_attached(void *ctx, int index, const char *why)
 	log_warnx("volume %s: no block device: %s",
 	    v->drive->conf->volumes[v->id].name, why);
 	v->wanted = false;
+	snprintf(v->why, sizeof(v->why), "%s", why);
 	nbd_stop(v->nbd, false);
-	exported(v, false, false, why);
 }
 
 static void
@@ -215,6 +221,8 @@ serve(struct drive_vol *v)
 	snprintf(c.name, sizeof(c.name), "%s", d->conf->volumes[v->id].name);
 	snprintf(
 	    c.path, sizeof(c.path), "%.200s/nbd-%s.sock", d->o.run_dir, c.name);
+	/* What the mirror core was told to expect. */
+	ASSERT(nbd_pieces_max(&c) <= ND_REQS_MAX);
 	v->nbd = nbd_new(d->event, &c, &cb, v);
 	return v->nbd != NULL ? 0 : -1;
 }
@@ -248,6 +256,7 @@ drive_vol_export(void *ctx, uint16_t vol, bool on)
 	struct drive_vol *v = &d->vols[vol];
 
 	v->wanted = on;
+	v->why[0] = '\0';
 	if (on && v->nbd != NULL) {
 		exported(v, false, false, "the last export is still ending");
 	} else if (on) {

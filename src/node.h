@@ -53,6 +53,9 @@ enum nd_ev {
 /* Clients of the lock manager at once. */
 enum { ND_LOCK_CLIENTS = 256 };
 
+/* Requests to one volume at once, see struct mir_conf. */
+enum { ND_REQS_MAX = 256 };
+
 /* Operator requests. */
 enum nd_op {
 	ND_OP_SEED,

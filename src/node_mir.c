@@ -114,6 +114,7 @@ nd_mir_new(struct nd *nd, uint16_t vol, const struct nd_disk *disk)
 	    .cluster = mmeta_cluster(nd->conf->cluster),
 	    .layout = disk->layout,
 	    .resync_rate_kib = cv->resync_rate_kib,
+	    .reqs_max = ND_REQS_MAX,
 	};
 
 	memcpy(c.name, cv->name, sizeof(c.name));
