@@ -200,6 +200,7 @@ struct tp_assoc_stats {
 	uint64_t tx_msgs, tx_bytes, rx_msgs, rx_bytes;
 	uint64_t tx_dropped; /* hb that found no room */
 	uint64_t rx_bad; /* failed to open, or from the wrong link */
+	uint64_t rx_parts; /* messages that the kernel gave in parts */
 	uint64_t retransmits; /* chunks, of the kernel's association */
 	uint32_t ups, losses, rekeys;
 	uint32_t queued_bytes, inflight_bytes;
