@@ -63,6 +63,11 @@ CORE := \
 	vip/vip.c \
 	vip/vip_cell.c \
 	mirror/mirror.c \
+	mirror/mload.c \
+	mirror/msave.c \
+	mirror/msess.c \
+	mirror/mrole.c \
+	mirror/mstatus.c \
 	mirror/mdecide.c \
 	mirror/mwrite.c \
 	mirror/mread.c \
@@ -103,7 +108,11 @@ DRIVER := \
 	src/ctl.c \
 	src/keyfile.c \
 	sctp/assoc.c \
+	sctp/assoc_info.c \
 	sctp/assoc_io.c \
+	sctp/assoc_note.c \
+	sctp/assoc_open.c \
+	sctp/msgq.c \
 	sctp/sctp_sock.c \
 	sctp/seal.c \
 	sctp/seal_tls.c \
