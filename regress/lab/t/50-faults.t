@@ -1,0 +1,129 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# Real failures of a real pair: each row of the table of evidence, with a
+# client that writes all the time, and at the end everything acknowledged is
+# there on both disks.
+# shellcheck source=../lib.sh
+. "$LAB_ROOT/regress/lab/lib.sh"
+# shellcheck source=../cluster.sh
+. "$LAB_ROOT/regress/lab/cluster.sh"
+
+rule_of() { hactl "$1" why --json | jq -r '[.events[] | select(.rule != "")] | .[-1].rule'; }
+said() { hactl "$1" why --json | jq -e --arg r "$2" 'any(.events[]; .rule == $r)' >/dev/null; }
+state_is() { [ "$(status "$1" '.nodes[0].state')" = "$2" ]; }
+whole() {
+	wait_for 30 cluster_paired && wait_for 60 in_sync
+}
+# The address answers from one node at a time during the whole fault.
+watch_begin() { prober_start "$1" arp -a $VIP -i lan0; }
+watch_end() {
+	prober_stop "$1"
+	is "$(prober_get "$1" .duplicates)" 0 "$1: no duplicate answer"
+}
+
+check "a pair is up" cluster_up 24
+check "paired" wait_for 20 cluster_paired
+check "shop runs on alpha" wait_for 30 service_on alpha
+check "both copies are equal" wait_for 60 in_sync
+check "the client writes" writer_start
+
+# SIGKILL: the kernel refuses a fresh INIT.
+watch_begin kill
+t=$(now_ms)
+had_kill alpha
+check "kill: bravo has shop" wait_for 15 service_on bravo
+check "kill: served again" wait_for 10 answered_since $((t + 1))
+check "kill: bravo says on what evidence" said bravo R8
+watch_end kill
+had_start alpha
+check "kill: whole again" whole
+check "kill: shop stayed on bravo (R10)" service_on bravo
+
+# SIGSTOP, SIGCONT: the thawed node finds the higher epoch.
+watch_begin freeze
+freeze bravo
+check "freeze: alpha has shop" wait_for 20 service_on alpha
+thaw bravo
+check "freeze: the thawed node gives up what it held" wait_for 30 state_is bravo paired
+check "freeze: whole again" whole
+refuse "freeze: its mount is gone" on bravo mountpoint -q /srv/orders
+watch_end freeze
+is "$(status alpha '.services[0].on')" alpha "freeze: one owner"
+
+# A short freeze, shorter than dead: nothing moves.
+freeze alpha
+sleep 0.15
+thaw alpha
+sleep 2
+check "hiccup: nothing moved" service_on alpha
+
+# One link.
+link_down alpha cross
+check "cross down: noticed" wait_for 10 links_up alpha 1
+check "cross down: nothing moved" service_on alpha
+is "$(status alpha .jeopardy)" true "cross down: jeopardy is said (R2)"
+link_up alpha cross
+check "cross up: whole again" whole
+
+loss alpha lan 100
+check "lan silent: noticed" wait_for 10 links_up alpha 1
+check "lan silent: nothing moved" service_on alpha
+loss alpha lan 0
+check "lan heard: both links" wait_for 20 links_up alpha 2
+
+one_way alpha cross in on
+check "cross lost one way: noticed by alpha" wait_for 10 links_up alpha 1
+check "cross lost one way: nothing moved" service_on alpha
+one_way alpha cross in off
+check "cross both ways: both links" wait_for 20 links_up alpha 2
+
+# Jeopardy, then the last link: nothing moves, nobody takes.
+loss alpha cross 100
+wait_for 10 links_up alpha 1
+sleep 2
+loss alpha lan 100
+sleep 4
+check "jeopardy: alpha keeps shop" service_on alpha
+refuse "jeopardy: bravo does not take it" service_on bravo
+loss alpha lan 0
+loss alpha cross 0
+check "jeopardy ended: whole again" whole
+
+# The node vanishes at once.
+watch_begin vanish
+t=$(now_ms)
+node_vanish alpha
+check "vanish: bravo has shop" wait_for 20 service_on bravo
+diag "vanish: served again after $(gap_ms "$t") ms"
+heal
+watch_end vanish
+check "vanish: the loser gave up, whole again" whole
+
+# Planned.
+t=$(now_ms)
+check "planned: takeover" hactl alpha takeover
+check "planned: alpha has shop" wait_for 20 service_on alpha
+diag "planned: longest wait $(gap_ms "$t") ms"
+
+# Clean stop is a goodbye.
+had_stop alpha
+check "stop: bravo has shop" wait_for 15 service_on bravo
+refuse "stop: no guard is left on alpha" on alpha nft list table netdev had_guard
+had_start alpha
+check "stop: whole again" whole
+
+# The machine dies and comes back.
+power_cut bravo
+check "power cut: alpha has shop" wait_for 20 service_on alpha
+power_on bravo
+had_start bravo
+check "power cut: whole again" whole
+
+check "standby drains" hactl alpha standby alpha
+check "standby: bravo has shop" wait_for 20 service_on bravo
+check "online" hactl alpha online alpha
+
+writer_stop
+check "every acknowledged record is there" verify
+check "both disks are equal" wait_for 30 backing_equal
+done_testing
