@@ -172,21 +172,21 @@ self_move() { # address/length gap
 }
 
 self_prober() {
-	local took len
+	local took len dups route first macs
 	on alpha ip addr add 192.0.2.80/24 dev lan0
 	prober_start arp 192.0.2.80 || bail "no prober: make tests"
 	sleep 0.3
 	took=$(self_move 192.0.2.80/24 0.3 "")
 	sleep 0.3
 	prober_stop arp
-	len=$(prober_get arp '.longest_ms | floor')
+	read -r len dups route < <(prober_get arp '"\(.longest_ms | floor) \(
+		.duplicates) " + ([.outages[] | select(.len_ms > 250) |
+		.from, .to] | join(" "))')
 	check "prober: an outage of 300 ms and its making ($len, took $took)" \
 		test "$len" -ge 295 -a "$len" -le $((took + 20))
-	is "$(prober_get arp '[.outages[] | select(.len_ms > 250) |
-		.from, .to] | join(" ")')" \
-		"$(lab_mac alpha lan) $(lab_mac bravo lan)" \
+	is "$route" "$(lab_mac alpha lan) $(lab_mac bravo lan)" \
 		"prober: who answered before and after"
-	is "$(prober_get arp .duplicates)" 0 "prober: no duplicate in a move"
+	is "$dups" 0 "prober: no duplicate in a move"
 
 	prober_start dup 192.0.2.80
 	sleep 0.2
@@ -194,12 +194,12 @@ self_prober() {
 	sleep 0.2
 	on alpha ip addr del 192.0.2.80/24 dev lan0
 	prober_stop dup
+	read -r dups first macs < <(prober_get dup '"\(.duplicates) \(
+		.first_duplicate_ms // 0 | floor) \(.answers | length)"')
 	check "prober: duplicates while both have the address" \
-		test "$(prober_get dup .duplicates)" -gt 5
-	check "prober: first bravo alone, then both" test \
-		"$(prober_get dup .first_duplicate_ms | cut -d. -f1)" -gt 100
-	check "prober: both are counted" test \
-		"$(prober_get dup '.answers | length')" -eq 2
+		test "$dups" -gt 5
+	check "prober: first bravo alone, then both" test "$first" -gt 100
+	is "$macs" 2 "prober: both are counted"
 
 	on alpha ip addr add 2001:db8::80/64 dev lan0 nodad
 	prober_start nd 2001:db8::80
@@ -207,10 +207,11 @@ self_prober() {
 	took=$(self_move 2001:db8::80/64 0.3 nodad)
 	sleep 0.3
 	prober_stop nd
-	len=$(prober_get nd '.longest_ms | floor')
+	read -r len dups < <(prober_get nd '"\(.longest_ms | floor) \(
+		.duplicates)"')
 	check "prober: the same by IPv6 ($len, took $took)" \
 		test "$len" -ge 290 -a "$len" -le $((took + 150))
-	is "$(prober_get nd '.duplicates')" 0 "prober: no duplicate there"
+	is "$dups" 0 "prober: no duplicate there"
 	on alpha ip addr add 2001:db8::80/64 dev lan0 nodad
 	prober_start nd2 2001:db8::80
 	sleep 0.2
@@ -230,6 +231,7 @@ self_prober() {
 }
 
 self_prober_tcp() {
+	local bytes broken refused connects len
 	local server="TCP-LISTEN:7,reuseaddr,fork"
 	node_spawn alpha echo socat "$server" EXEC:cat
 	wait_for 5 on alpha sh -c 'ss -tln | grep -q ":7 "'
@@ -243,14 +245,13 @@ self_prober_tcp() {
 	sleep 0.5
 	prober_stop tcp
 	prober_stop idle
-	check "prober: TCP bytes come back" \
-		test "$(prober_get tcp .answered)" -gt 50
-	check "prober: a broken connection is seen" test \
-		"$(prober_get tcp '.resets + .closes')" -ge 1
-	check "prober: refused while nobody listens" test \
-		"$(prober_get tcp .refused)" -ge 3
-	is "$(prober_get tcp .connects) $(prober_get idle .connects)" "2 2" \
+	read -r bytes broken refused connects len < <(prober_get tcp '"\(
+		.answered) \(.resets + .closes) \(.refused) \(.connects) \(
+		.longest_ms | floor)"')
+	check "prober: TCP bytes come back" test "$bytes" -gt 50
+	check "prober: a broken connection is seen" test "$broken" -ge 1
+	check "prober: refused while nobody listens" test "$refused" -ge 3
+	is "$connects $(prober_get idle .connects)" "2 2" \
 		"prober: connected again once"
-	check "prober: the outage of the connection" test \
-		"$(prober_get tcp '.longest_ms | floor')" -ge 250
+	check "prober: the outage of the connection" test "$len" -ge 250
 }
