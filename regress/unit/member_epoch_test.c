@@ -1,0 +1,485 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Who may act: epochs and thaws (R8), isolation (R9), goodbyes. */
+#include "member_world.h"
+
+/* The restart of a daemon is seen before its death was. */
+static void
+R8_restarted(void **state)
+{
+	(void)state;
+	both_paired();
+	daemon_end(ALPHA);
+	daemon_start(ALPHA);
+	run(30);
+	noted(BRAVO, "[R8] alpha is gone: its daemon restarted");
+	run(100);
+	expect(ALPHA, PAIRED, ALIVE);
+	expect(BRAVO, PAIRED, ALIVE);
+	assert_true(w.nodes[ALPHA].epoch == 1);
+	noted(BRAVO, "paired -> alone at epoch 1");
+}
+
+/* Nothing takes effect before the raised epoch is durable. */
+static void
+R8_durable_before_acting(void **state)
+{
+	(void)state;
+	both_paired();
+	w.nodes[BRAVO].disk_broken = true;
+	daemon_end(ALPHA);
+	run(TAKEOVER + 500);
+	expect(BRAVO, PAIRED, SILENT);
+	assert_true(w.nodes[BRAVO].epoch == 0);
+	noted(BRAVO, "[R8] the record of epoch 1 cannot be written");
+	w.nodes[BRAVO].disk_broken = false;
+	run(1000);
+	expect(BRAVO, ALONE, GONE);
+	assert_true(w.nodes[BRAVO].alone_at_disk_epoch == 1);
+}
+
+/* Frozen, taken over from, thawed: it demotes itself and joins. */
+static void
+R8_thawed_late(void **state)
+{
+	(void)state;
+	both_paired();
+	freeze(ALPHA);
+	run(500);
+	expect(BRAVO, ALONE, GONE);
+	thaw(ALPHA);
+	/* Its question was answered at once: it has been taken over from. */
+	expect(ALPHA, INERT, UNKNOWN);
+	noted(ALPHA, "paired -> doubt");
+	noted(ALPHA, "[R8] bravo has raised the epoch without us");
+	run(100);
+	expect(ALPHA, PAIRED, ALIVE);
+	expect(BRAVO, PAIRED, ALIVE);
+	assert_true(w.nodes[ALPHA].epoch == 1);
+}
+
+/* Thawed in time: doubt, a question, an answer. */
+static void
+R8_thawed_in_time(void **state)
+{
+	(void)state;
+	both_paired();
+	freeze(ALPHA);
+	run(LEASE + 20);
+	w.ctl_cut = true;
+	thaw(ALPHA);
+	expect(ALPHA, DOUBT, ALIVE);
+	run(30);
+	expect(ALPHA, DOUBT, ALIVE);
+	w.ctl_cut = false;
+	run(2 * HEARTBEAT);
+	expect(ALPHA, PAIRED, ALIVE);
+	expect(BRAVO, PAIRED, ALIVE);
+	assert_true(w.nodes[ALPHA].epoch == 0);
+	noted(ALPHA, "[R8] bravo answers and has not acted meanwhile");
+}
+
+/* What was queued during the pause is not an answer. */
+static void
+R8_stale_queue_is_no_answer(void **state)
+{
+	struct node *b = &w.nodes[BRAVO];
+
+	(void)state;
+	both_paired();
+	freeze(ALPHA);
+	run(500);
+	expect(BRAVO, ALONE, GONE);
+	w.ctl_cut = true;
+	thaw(ALPHA);
+	step(ALPHA, (struct mb_event){.type = MB_EV_HEARD,
+			.u.heard = {BRAVO, LAN, b->incarnation, 0}});
+	expect(ALPHA, DOUBT, ALIVE);
+	step(ALPHA, (struct mb_event){.type = MB_EV_HEARD,
+			.u.heard = {BRAVO, LAN, b->incarnation, 1}});
+	expect(ALPHA, INERT, UNKNOWN);
+}
+
+/* The answers are lost, the heartbeats are not. */
+static void
+R8_doubt_ends_by_heartbeats(void **state)
+{
+	(void)state;
+	both_paired();
+	freeze(ALPHA);
+	run(LEASE + 20);
+	w.ctl_cut = true;
+	thaw(ALPHA);
+	run(DEAD - 10);
+	expect(ALPHA, DOUBT, ALIVE);
+	run(HEARTBEAT + 10);
+	expect(ALPHA, PAIRED, ALIVE);
+}
+
+static void
+R8_short_gap_is_nothing(void **state)
+{
+	(void)state;
+	both_paired();
+	freeze(ALPHA);
+	run(LEASE);
+	thaw(ALPHA);
+	expect(ALPHA, PAIRED, ALIVE);
+}
+
+/* The pause itself is not silence of the peer. */
+static void
+R8_gap_is_not_silence(void **state)
+{
+	(void)state;
+	both_paired();
+	freeze(ALPHA);
+	freeze(BRAVO);
+	run(5000);
+	w.nodes[ALPHA].frozen = w.nodes[BRAVO].frozen = false;
+	w.nodes[ALPHA].frozen = true;
+	thaw(BRAVO);
+	thaw(ALPHA);
+	run(100);
+	expect(ALPHA, PAIRED, ALIVE);
+	expect(BRAVO, PAIRED, ALIVE);
+	assert_true(w.nodes[ALPHA].epoch == 0);
+}
+
+/* Silence after a short pause: the peer cannot have acted. */
+static void
+R8_thawed_to_silence_short(void **state)
+{
+	(void)state;
+	both_paired();
+	freeze(ALPHA);
+	run(LEASE + 10);
+	daemon_end(BRAVO);
+	thaw(ALPHA);
+	run(TAKEOVER + 2 * HEARTBEAT + DISK);
+	expect(ALPHA, ALONE, GONE);
+	assert_true(w.nodes[ALPHA].epoch == 1);
+}
+
+/* Silence after a long one: it may have, so nobody guesses. */
+static void
+R8_thawed_to_silence_long(void **state)
+{
+	(void)state;
+	both_paired();
+	freeze(ALPHA);
+	run(1000);
+	expect(BRAVO, ALONE, GONE);
+	daemon_end(BRAVO);
+	thaw(ALPHA);
+	run(5000);
+	expect(ALPHA, INERT, UNKNOWN);
+	noted(ALPHA, "may have acted alone during the pause");
+	seed(ALPHA);
+	run(DISK);
+	expect(ALPHA, ALONE, GONE);
+}
+
+/* Alone, a pause shorter than any operator changes nothing. */
+static void
+R8_thawed_alone(void **state)
+{
+	(void)state;
+	bravo_alone();
+	freeze(BRAVO);
+	run(TAKEOVER);
+	thaw(BRAVO);
+	expect(BRAVO, ALONE, GONE);
+	freeze(BRAVO);
+	run(10000);
+	thaw(BRAVO);
+	expect(BRAVO, DOUBT, GONE);
+	run(TAKEOVER);
+	expect(BRAVO, ALONE, GONE);
+	assert_true(w.nodes[BRAVO].disk.solo);
+}
+
+/* alpha was frozen alone, the operator seeded bravo: alpha gives up. */
+static void
+R8_seeded_meanwhile(void **state)
+{
+	(void)state;
+	daemon_start(ALPHA);
+	run(10);
+	seed(ALPHA);
+	run(10);
+	expect(ALPHA, ALONE, GONE);
+	freeze(ALPHA);
+	w.nodes[BRAVO].disk.epoch = 5;
+	w.nodes[BRAVO].disk.node = BRAVO;
+	strcpy(w.nodes[BRAVO].disk.cluster, "shop");
+	w.nodes[BRAVO].has_disk = true;
+	daemon_start(BRAVO);
+	run(10);
+	seed(BRAVO);
+	run(1000);
+	expect(BRAVO, ALONE, GONE);
+	thaw(ALPHA);
+	run(100);
+	noted(ALPHA, "acted alone as well and has precedence");
+	expect(ALPHA, PAIRED, ALIVE);
+	expect(BRAVO, PAIRED, ALIVE);
+	assert_true(w.nodes[ALPHA].epoch == 6);
+	assert_false(w.nodes[ALPHA].disk.solo);
+}
+
+/* All links cut at once with both alive: both act, one yields later. */
+static void
+R8_conflict(void **state)
+{
+	(void)state;
+	both_paired();
+	cut_both(true);
+	run(1000);
+	expect(ALPHA, ALONE, GONE);
+	expect(BRAVO, ALONE, GONE);
+	cut_both(false);
+	run(200);
+	/* Equal epochs: the higher id yields. */
+	noted(BRAVO, "[R8] alpha acted alone as well and has precedence");
+	noted(ALPHA, "[R8] bravo acted alone as well, at epoch 1");
+	expect(ALPHA, PAIRED, ALIVE);
+	expect(BRAVO, PAIRED, ALIVE);
+	assert_true(strstr(w.nodes[ALPHA].notes, "alone -> inert") == NULL);
+}
+
+/* One-way loss: alpha is heard by nobody and hears it was replaced. */
+static void
+R8_one_way(void **state)
+{
+	(void)state;
+	both_paired();
+	w.cut[ALPHA][CROSS] = w.cut[ALPHA][LAN] = true;
+	w.ctl_cut = true;
+	run(TAKEOVER + DISK + HEARTBEAT);
+	expect(BRAVO, ALONE, GONE);
+	run(HEARTBEAT);
+	expect(ALPHA, INERT, UNKNOWN);
+	w.cut[ALPHA][CROSS] = w.cut[ALPHA][LAN] = w.ctl_cut = false;
+	run(300);
+	expect(ALPHA, PAIRED, ALIVE);
+	expect(BRAVO, PAIRED, ALIVE);
+}
+
+/* The envelope check saw a higher epoch. */
+static void
+R8_newer_epoch_seen(void **state)
+{
+	(void)state;
+	both_paired();
+	w.ctl_cut = true;
+	step(ALPHA, (struct mb_event){
+			.type = MB_EV_NEWER_EPOCH, .u.newer = {BRAVO, 3}});
+	expect(ALPHA, INERT, UNKNOWN);
+	assert_true(w.nodes[ALPHA].epoch == 0);
+	run(DISK);
+	assert_true(w.nodes[ALPHA].epoch == 3);
+}
+
+/* Own carrier lost everywhere: hand over, never take. */
+static void
+R9_isolated(void **state)
+{
+	(void)state;
+	both_paired();
+	carrier(ALPHA, CROSS, false);
+	expect(ALPHA, PAIRED, ALIVE);
+	carrier(ALPHA, LAN, false);
+	cut_both(true);
+	expect(ALPHA, ISOLATED, ALIVE);
+	run(1000);
+	expect(ALPHA, ISOLATED, ALIVE);
+	expect(BRAVO, ALONE, GONE);
+	cut_both(false);
+	carrier(ALPHA, LAN, true);
+	carrier(ALPHA, CROSS, true);
+	run(200);
+	expect(ALPHA, PAIRED, ALIVE);
+	expect(BRAVO, PAIRED, ALIVE);
+	assert_true(w.nodes[ALPHA].epoch == 1);
+}
+
+/* The peer did not act meanwhile. */
+static void
+R9_isolated_briefly(void **state)
+{
+	(void)state;
+	both_paired();
+	carrier(ALPHA, CROSS, false);
+	carrier(ALPHA, LAN, false);
+	cut_both(true);
+	run(50);
+	cut_both(false);
+	carrier(ALPHA, LAN, true);
+	run(1);
+	expect(ALPHA, PAIRED, ALIVE);
+	assert_true(w.nodes[ALPHA].epoch == 0);
+	noted(ALPHA, "[R9] carrier is back on lan");
+}
+
+/* With nobody to hand over to, a pulled cable changes nothing. */
+static void
+R9_alone_keeps(void **state)
+{
+	(void)state;
+	bravo_alone();
+	carrier(BRAVO, CROSS, false);
+	carrier(BRAVO, LAN, false);
+	run(1000);
+	expect(BRAVO, ALONE, GONE);
+}
+
+static void
+goodbye(void **state)
+{
+	(void)state;
+	both_paired();
+	step(ALPHA, (struct mb_event){.type = MB_EV_STOP});
+	deliver();
+	run(10);
+	expect(ALPHA, STOPPING, ALIVE);
+	expect(BRAVO, PAIRED, ALIVE);
+	step(ALPHA, (struct mb_event){.type = MB_EV_STOPPED});
+	deliver();
+	run(DISK);
+	expect(BRAVO, ALONE, LEFT);
+	assert_true(w.nodes[ALPHA].done);
+	assert_true(w.nodes[ALPHA].disk.clean);
+	assert_false(w.nodes[ALPHA].disk.solo);
+	assert_true(w.nodes[BRAVO].disk.solo);
+	/* The refusals that follow mean nothing new. */
+	daemon_end(ALPHA);
+	aborted(BRAVO);
+	refused(BRAVO, LAN);
+	run(500);
+	expect(BRAVO, ALONE, LEFT);
+	daemon_start(ALPHA);
+	run(100);
+	expect(ALPHA, PAIRED, ALIVE);
+}
+
+/* Both stop one after the other: the last one may start alone. */
+static void
+goodbye_of_both(void **state)
+{
+	(void)state;
+	goodbye(state);
+	step(BRAVO, (struct mb_event){.type = MB_EV_STOP});
+	step(BRAVO, (struct mb_event){.type = MB_EV_STOPPED});
+	deliver();
+	run(10);
+	expect(ALPHA, ALONE, LEFT);
+	step(ALPHA, (struct mb_event){.type = MB_EV_STOP});
+	step(ALPHA, (struct mb_event){.type = MB_EV_STOPPED});
+	run(10);
+	assert_true(w.nodes[ALPHA].done && w.nodes[ALPHA].disk.solo);
+	assert_false(w.nodes[BRAVO].disk.solo);
+}
+
+/* Bytes from outside are refused with a reason, whatever they are. */
+static void
+bad_messages(void **state)
+{
+	uint8_t good[64], b[64];
+	static const struct {
+		int at, value;
+		const char *why;
+	} cases[] = {
+	    {0, 9, "unknown type"},
+	    {1, 0, "unknown state"},
+	    {1, 77, "unknown state"},
+	    {2, 8, "unknown flags"},
+	    {3, 1, "reserved bytes are not zero"},
+	};
+
+	(void)state;
+	both_paired();
+	seed(ALPHA);
+	step(BRAVO, (struct mb_event){.type = MB_EV_STOP});
+	assert_true(w.n_queue > 0);
+	memcpy(good, w.queue[0].bytes, sizeof(good));
+	w.n_queue = 0;
+	for (size_t i = 0; i < NITEMS(cases); i++) {
+		memcpy(b, good, sizeof(b));
+		b[cases[i].at] = (uint8_t)cases[i].value;
+		step(ALPHA, (struct mb_event){
+				.type = MB_EV_MSG, .u.msg = {BRAVO, b, 56}});
+		noted(ALPHA, cases[i].why);
+	}
+	step(ALPHA,
+	    (struct mb_event){.type = MB_EV_MSG, .u.msg = {BRAVO, good, 55}});
+	noted(ALPHA, "wrong length");
+	memset(good + 16, 0, 8);
+	step(ALPHA,
+	    (struct mb_event){.type = MB_EV_MSG, .u.msg = {BRAVO, good, 56}});
+	noted(ALPHA, "no incarnation");
+	expect(ALPHA, PAIRED, ALIVE);
+}
+
+static void
+forecast(void **state)
+{
+	struct mb_forecast f;
+
+	(void)state;
+	daemon_start(BRAVO);
+	run(10);
+	mb_forecast(w.nodes[BRAVO].mb, at(w.now), ALPHA, &f);
+	assert_int_equal(f.fate, MB_FATE_NOBODY);
+	daemon_end(BRAVO);
+	both_paired();
+	mb_forecast(w.nodes[BRAVO].mb, at(w.now), ALPHA, &f);
+	assert_int_equal(f.fate, MB_FATE_TAKEN);
+	assert_int_equal(f.ms, TAKEOVER);
+	assert_int_equal(f.crash_ms, HEARTBEAT);
+	assert_string_equal(f.rule, "R3");
+	w.cut[ALPHA][CROSS] = true;
+	run(500);
+	mb_forecast(w.nodes[BRAVO].mb, at(w.now), ALPHA, &f);
+	assert_int_equal(f.fate, MB_FATE_OPERATOR);
+	assert_string_equal(f.rule, "R2");
+	daemon_end(ALPHA);
+	daemon_end(BRAVO);
+	memset(&w, 0, sizeof(w));
+	w.wait = true;
+	both_paired();
+	mb_forecast(w.nodes[BRAVO].mb, at(w.now), ALPHA, &f);
+	assert_int_equal(f.fate, MB_FATE_OPERATOR);
+	assert_string_equal(f.rule, "R3");
+	assert_string_equal(f.text, "silent peer wait: an operator decides");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    T(R8_restarted),
+	    T(R8_durable_before_acting),
+	    T(R8_thawed_late),
+	    T(R8_thawed_in_time),
+	    T(R8_stale_queue_is_no_answer),
+	    T(R8_doubt_ends_by_heartbeats),
+	    T(R8_short_gap_is_nothing),
+	    T(R8_gap_is_not_silence),
+	    T(R8_thawed_to_silence_short),
+	    T(R8_thawed_to_silence_long),
+	    T(R8_thawed_alone),
+	    T(R8_seeded_meanwhile),
+	    T(R8_conflict),
+	    T(R8_one_way),
+	    T(R8_newer_epoch_seen),
+	    T(R9_isolated),
+	    T(R9_isolated_briefly),
+	    T(R9_alone_keeps),
+	    T(goodbye),
+	    T(goodbye_of_both),
+	    T(bad_messages),
+	    T(forecast),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
