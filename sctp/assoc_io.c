@@ -437,8 +437,8 @@ tp_got(struct tp_assoc *a, uint16_t stream, bool unordered, uint8_t *bytes,
 	enum seal_verdict verdict;
 	struct seal_in in;
 
-	if (a->state == TP_CLAIMING && len > SEAL_UNPROVEN_MAX) {
-		tp_refuse(a, "too long a message from an unproven peer");
+	if (len > (a->told ? HAD_MSG_MAX : SEAL_UNPROVEN_MAX)) {
+		tp_refuse(a, "too long a message");
 		return;
 	}
 	verdict = seal_open(a->seal, stream, unordered, bytes, len, &in);
