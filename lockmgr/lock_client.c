@@ -14,11 +14,11 @@ lk_client_flush(struct lk *lk)
 {
 	struct lk_client *c;
 
-	while ((c = SLIST_FIRST(&lk->dirty)) != NULL) {
+	while ((c = STAILQ_FIRST(&lk->dirty)) != NULL) {
 		uint32_t i = c->out_head;
 		unsigned n = 0;
 
-		SLIST_REMOVE_HEAD(&lk->dirty, on_dirty);
+		STAILQ_REMOVE_HEAD(&lk->dirty, on_dirty);
 		c->dirty = false;
 		c->out_head = c->out_tail = LK_NONE;
 		while (i != LK_NONE) {
@@ -49,7 +49,7 @@ lk_client_put(struct lk *lk, struct lk_client *c, const struct lkp_ans *a)
 	lk->outs[i].next = LK_NONE;
 	if (!c->dirty) {
 		c->dirty = true;
-		SLIST_INSERT_HEAD(&lk->dirty, c, on_dirty);
+		STAILQ_INSERT_TAIL(&lk->dirty, c, on_dirty);
 		c->out_head = i;
 	} else {
 		lk->outs[c->out_tail].next = i;
@@ -438,7 +438,7 @@ lk_client_eof(struct lk *lk, uint32_t client)
 	ASSERT(c->locks == 0);
 	lk_query_forget(lk, c);
 	if (c->dirty)
-		SLIST_REMOVE(&lk->dirty, c, lk_client, on_dirty);
+		STAILQ_REMOVE(&lk->dirty, c, lk_client, on_dirty);
 	c->dirty = false;
 	c->used = false;
 }

@@ -125,7 +125,7 @@ struct lk_client {
 	uint32_t out_head, out_tail; /* in lk->outs, LK_NONE: empty */
 	uint16_t may, opened; /* lockspaces */
 	bool used, dirty;
-	SLIST_ENTRY(lk_client) on_dirty;
+	STAILQ_ENTRY(lk_client) on_dirty;
 };
 
 struct lk_out {
@@ -187,7 +187,7 @@ struct lk {
 
 	struct lk_space spaces[HAD_LOCKSPACES_MAX];
 	struct lk_client *clients; /* owned */
-	SLIST_HEAD(, lk_client) dirty;
+	STAILQ_HEAD(, lk_client) dirty;
 	struct lk_out *outs; /* owned */
 	uint32_t outs_used;
 	struct lk_query queries[LK_QUERIES_MAX];

@@ -237,10 +237,9 @@ lk_own_timeouts(struct lk *lk)
 static void
 lose(struct lk *lk, struct lk_own *o)
 {
-	enum lke err = o->state == OWN_UNLOCK ? LKE_OK : LKE_STALE;
-
+	/* An UNLOCK, too: its value may not have been written. */
 	if (o->state != OWN_GRANTED)
-		lk_client_done(lk, o, o->cookie, err);
+		lk_client_done(lk, o, o->cookie, LKE_STALE);
 	end_cancel(lk, o, LKE_STALE);
 	lk_own_free(lk, o);
 }

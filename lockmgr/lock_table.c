@@ -60,7 +60,7 @@ lk_table_new(struct lk *lk)
 	TAILQ_INIT(&lk->msts_free);
 	LIST_INIT(&lk->ress_free);
 	RB_INIT(&lk->deadlines);
-	SLIST_INIT(&lk->dirty);
+	STAILQ_INIT(&lk->dirty);
 	NODE_FOREACH(id, lk->conf.nodes)
 	{
 		lk->peers[id].out = calloc(1, LKW_FRAME_MAX);
