@@ -127,8 +127,9 @@ wants_paired(const struct svc *s, const struct unit *u)
 	}
 	if (!may_retry(s, u))
 		return WANT_NOT;
-	/* The preferred node may only be a moment late. */
-	if (!first && !u->peer.firm && mt_before(s->now, s->settle_until))
+	/* The preferred node, or the better copy, may be a moment late. */
+	if ((!first || able < 2) && !u->peer.firm &&
+	    mt_before(s->now, s->settle_until))
 		return WANT_NOT;
 	return WANT_CLAIM;
 }

@@ -66,20 +66,17 @@ static void
 volumes_decide(void **state)
 {
 	(void)state;
-	pair();
-	volume(ALPHA, true, false, true);
-	volume(BRAVO, true, true, true);
-	daemon_end(ALPHA);
-	daemon_end(BRAVO);
 	daemon_start(ALPHA);
 	daemon_start(BRAVO);
 	run(10);
-	volume(ALPHA, true, false, true);
-	volume(BRAVO, true, true, true);
 	view(ALPHA, SVC_RIGHT_PAIRED, 'a');
 	view(BRAVO, SVC_RIGHT_PAIRED, 'a');
-	run(2000);
-	/* bravo's copy is complete, alpha's is not. */
+	/* alpha is preferred and ready first, but its copy is incomplete. */
+	volume(ALPHA, true, false, true);
+	run(500);
+	expect(ALPHA, SHOP, STOPPED);
+	volume(BRAVO, true, true, true);
+	run(50);
 	expect(BRAVO, SHOP, RUNNING);
 	expect(ALPHA, SHOP, STOPPED);
 }
