@@ -109,7 +109,10 @@ loaded(struct mir *m)
 	}
 	if (m->intent.count > 0)
 		m->sb.flags |= MMETA_F_CRASHED;
-	/* What was being written may differ, from whatever the bits say. */
+	/* They are on the disk (a damaged sector reads as set, too). */
+	for (uint64_t w = 0; w * 64 < m->intent.nbits; w++)
+		dm_put_word(&m->istable, w, dm_word(&m->intent, w));
+	/* What was being written may differ, whatever the bits say. */
 	while (dm_next(&m->intent, chunk, &chunk)) {
 		n = dm_run(&m->intent, chunk, m->intent.nbits);
 		from = chunk * MMETA_CHUNK_BITS;

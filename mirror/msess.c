@@ -91,14 +91,29 @@ mir_sess_reset(struct mir *m, const char *reason)
 	m->again = true;
 }
 
+/*
+ * The peer answers our new greeting with one of its own only if it has gone
+ * beyond greetings; if it has not, the one that we have is the one that
+ * counts.  Before the peer can have gone beyond, we are in DRAIN or HELLO.
+ */
 void
 mir_sess_restart(struct mir *m, const char *reason)
 {
+	bool keep = m->have_hello &&
+	    (m->conn == MIR_CONN_DRAIN || m->conn == MIR_CONN_HELLO);
+	uint32_t yours = m->yours;
+
 	if (m->conn == MIR_CONN_DOWN)
 		return;
 	mir_sess_reset(m, reason);
-	if (m->view == MIR_PEER_UP)
-		mir_set_conn(m, MIR_CONN_DRAIN, reason);
+	if (m->view != MIR_PEER_UP)
+		return;
+	if (keep) {
+		m->have_hello = true;
+		m->yours = yours;
+		m->peer_primary = m->peer_id.flags & MIR_I_PRIMARY;
+	}
+	mir_set_conn(m, MIR_CONN_DRAIN, reason);
 }
 
 /* The peer broke the protocol; nothing more of this session counts. */
