@@ -378,15 +378,16 @@ drive_begin(struct drive *d)
 	struct nd_event e = {.type = ND_EV_START};
 
 	ASSERT(!d->begun);
+	/* Orders of the node's start already go to the drivers. */
+	if (drive_vip_new(d) < 0 || drive_net_new(d, d->incarnation) < 0) {
+		loop_exit(d->loop, 69);
+		return;
+	}
 	d->begun = true;
 	e.u.start.seed = d->seed;
 	e.u.start.incarnation = d->incarnation;
 	e.u.start.record = d->record_set ? &d->record : NULL;
 	drive_step(d, &e);
-	if (drive_net_new(d, d->incarnation) < 0 || drive_vip_new(d) < 0) {
-		loop_exit(d->loop, 69);
-		return;
-	}
 	loop_timer_at(d->tick, drive_now());
 	sd_notify(0, "READY=1");
 }

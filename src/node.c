@@ -245,8 +245,9 @@ start(struct nd *nd, const struct nd_event *e)
 }
 
 /*
- * A daemon that did not run for longer than its lease stands back before it
- * looks at anything that arrived meanwhile.
+ * A daemon that did not run for a while says so before it looks at anything
+ * that arrived meanwhile: longer than its lease, and it stands back; shorter,
+ * and the silence of its peer was its own.
  */
 static void
 thaw(struct nd *nd)
