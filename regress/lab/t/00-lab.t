@@ -36,7 +36,7 @@ self_kernel() {
 
 self_sctp() {
 	node_spawn alpha sctp sctp_test -H 10.77.0.1 -P 7000 -l
-	wait_for 5 grep -q 10.77.0.1 /proc/net/sctp/eps
+	wait_for 5 on alpha grep -q 10.77.0.1 /proc/net/sctp/eps
 	on bravo timeout 20 sctp_test -H 10.77.0.2 -P 7001 -h 10.77.0.1 \
 		-p 7000 -s -x 1 -X 1 >"$LAB/log/sctp.log" 2>&1
 	check "SCTP passes between the nodes" \
