@@ -496,7 +496,8 @@ tp_connect(struct tp_slot *slot, monotime_t now)
 	if (slot->ep->fd == -1)
 		tp_reopen(slot->ep);
 	slot->connecting = true;
-	if (tp_sock_connect(slot->ep, slot->peer) == -1) {
+	slot->connected_at = now;
+	if (tp_sock_connect(slot->ep, slot->peer, &slot->connect_id) == -1) {
 		slot->connecting = false;
 		tp_retry(slot, false);
 	}

@@ -27,6 +27,8 @@ enum {
 	TP_ENDPOINTS = 2 + HAD_LINKS_MAX,
 	TP_CLAIMS = 4, /* assocs that may claim one slot */
 	TP_BACKOFF_MS = 100,
+	/* Three INITs, 100 ms and more each, are not over before. */
+	TP_REFUSED_MS = 250,
 	/* A path that ctl or bulk lacks is waited for so long. */
 	TP_MEND_MS = 3000,
 	TP_HB_MAX = 1200,
@@ -77,6 +79,8 @@ struct tp_slot {
 	struct tp_assoc *up; /* in claims; proven and told */
 	monotime_t connect_at;
 	bool connecting; /* an INIT is out */
+	sctp_assoc_t connect_id;
+	monotime_t connected_at;
 	uint32_t backoff_ms;
 	monotime_t up_at;
 	struct msgq urgent, normal;
@@ -138,7 +142,8 @@ bool tp_addr_equal(const union tp_addr *, const union tp_addr *);
 void tp_addr_text(const union tp_addr *, char *, size_t);
 socklen_t tp_addr_len(const union tp_addr *);
 int tp_sock_open(struct tp_ep *, char *why, size_t why_size);
-int tp_sock_connect(struct tp_ep *, const struct tp_peer *);
+/* Begins to connect; the new association's id. */
+int tp_sock_connect(struct tp_ep *, const struct tp_peer *, sctp_assoc_t *);
 /* All addresses of an association; returns their number, or -1. */
 int tp_sock_peers(const struct tp_ep *, sctp_assoc_t, union tp_addr *, int);
 void tp_sock_abort(const struct tp_ep *, sctp_assoc_t);

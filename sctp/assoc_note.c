@@ -34,36 +34,31 @@ tp_path(struct tp_slot *slot, sctp_assoc_t id, const union tp_addr *addr,
 }
 
 /*
- * An attempt to connect failed.  The kernel does not say in the notification
- * whether an ABORT came or nothing, but has set the socket's error.
+ * An attempt to connect failed.  The kernel does not say whether an ABORT came
+ * or nothing at all, and a one-to-many socket gets no error either.  But time
+ * cannot run out sooner than TP_REFUSED_MS, and an ABORT that a daemon asked
+ * for carries a cause, while a kernel that has nobody to listen gives none.
  */
 static void
-tp_not_started(struct tp_ep *ep)
+tp_not_started(struct tp_ep *ep, const struct sctp_assoc_change *c)
 {
 	struct tp *tp = ep->tp;
-	socklen_t len = sizeof(int);
+	monotime_t now = loop_now();
 	struct tp_slot *slot;
-	unsigned i, due = 0;
-	int error = 0;
+	unsigned i;
 
-	(void)getsockopt(ep->fd, SOL_SOCKET, SO_ERROR, &error, &len);
-	/*
-	 * It does not say either whose attempt it was.  With one peer there
-	 * is no doubt; with more, only one under way tells.
-	 */
 	for (i = 0; i < tp->conf.n_peers; i++) {
 		slot = &tp->peers[i].slots[ep - tp->eps];
-		due += slot->connecting;
-	}
-	for (i = 0; i < tp->conf.n_peers; i++) {
-		slot = &tp->peers[i].slots[ep - tp->eps];
-		if (!slot->connecting)
+		if (!slot->connecting || slot->connect_id != c->sac_assoc_id)
 			continue;
 		slot->connecting = false;
 		tp_retry(slot, false);
-		if (ep->kind == TP_HB && error == ECONNREFUSED && due == 1)
+		if (ep->kind == TP_HB && c->sac_error == 0 &&
+		    mt_before(
+			now, mt_add_ms(slot->connected_at, TP_REFUSED_MS)))
 			tp->cb->refused(
 			    tp->ctx, tp->peers[i].conf.id, ep->link);
+		return;
 	}
 }
 
@@ -96,7 +91,7 @@ tp_assoc_change(struct tp_ep *ep, const struct sctp_assoc_change *c)
 			tp_doom(a, TP_SHUTDOWN, false);
 		break;
 	case SCTP_CANT_STR_ASSOC:
-		tp_not_started(ep);
+		tp_not_started(ep, c);
 		break;
 	}
 }

@@ -164,16 +164,16 @@ tp_sock_timers(const struct tp_ep *ep)
 {
 	bool hb = ep->kind == TP_HB;
 	struct sctp_rtoinfo rto = {
-	    .srto_initial = hb ? 60 : 100,
+	    .srto_initial = 100,
 	    .srto_min = hb ? 30 : 50,
 	    .srto_max = hb ? 60 : 200,
 	};
 	struct sctp_assocparams assoc = {
-	    .sasoc_asocmaxrxt = hb ? 50 : 20,
+	    .sasoc_asocmaxrxt = hb ? 1000 : 20,
 	};
 	struct sctp_paddrparams path = {
 	    .spp_hbinterval = 200,
-	    .spp_pathmaxrxt = hb ? 50 : 2,
+	    .spp_pathmaxrxt = hb ? 1000 : 2,
 	    .spp_flags = SPP_HB_ENABLE,
 	};
 	struct sctp_paddrthlds thresholds = {
@@ -299,22 +299,20 @@ tp_sock_open(struct tp_ep *ep, char *why, size_t why_size)
 }
 
 int
-tp_sock_connect(struct tp_ep *ep, const struct tp_peer *peer)
+tp_sock_connect(struct tp_ep *ep, const struct tp_peer *peer, sctp_assoc_t *id)
 {
 	const union tp_addr *addrs[HAD_LINKS_MAX];
 	uint8_t packed[HAD_LINKS_MAX * sizeof(union tp_addr)];
-	socklen_t len = sizeof(int);
-	sctp_assoc_t id;
-	int n, stale;
+	int n;
 
 	n = tp_order(
 	    peer->addrs, peer->conf.links, peer->conf.n_links, ep, addrs);
-	if (n == 0)
-		return 0;
+	if (n == 0) {
+		errno = EADDRNOTAVAIL; /* the peer lacks this link */
+		return -1;
+	}
 	tp_pack(packed, addrs, n, ep->port);
-	/* What the socket still has to say is of an older association. */
-	(void)getsockopt(ep->fd, SOL_SOCKET, SO_ERROR, &stale, &len);
-	if (sctp_connectx(ep->fd, (struct sockaddr *)packed, n, &id) == -1 &&
+	if (sctp_connectx(ep->fd, (struct sockaddr *)packed, n, id) == -1 &&
 	    errno != EINPROGRESS)
 		return -1; /* EISCONN too: one that is just ending */
 	return 0;

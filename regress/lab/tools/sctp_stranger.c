@@ -8,7 +8,8 @@
  * Prints how long it was tolerated, "closed MS" (or "refused MS"), or
  * "tolerated" after five seconds.
  *	sctp_stranger MODE LOCAL LOCALPORT REMOTE REMOTEPORT
- * Also: keygen FILE makes a key and prints its fingerprint, as hactl does.
+ * Also: keygen FILE makes a key and prints its fingerprint, as hactl does;
+ * kill PID SIGNAL sends it and prints when, in milliseconds since boot.
  */
 #include <arpa/inet.h>
 #include <err.h>
@@ -16,6 +17,7 @@
 #include <netinet/in.h>
 #include <netinet/sctp.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,6 +79,17 @@ keygen(const char *path)
 	return 0;
 }
 
+static int
+kill_at(const char *pid, const char *number)
+{
+	int64_t us = loop_now().us;
+
+	if (kill((pid_t)atol(pid), atoi(number)) == -1)
+		err(1, "kill %s", pid);
+	printf("%lld\n", (long long)(us / 1000));
+	return 0;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -88,6 +101,8 @@ main(int argc, char **argv)
 
 	if (argc == 3 && strcmp(argv[1], "keygen") == 0)
 		return keygen(argv[2]);
+	if (argc == 4 && strcmp(argv[1], "kill") == 0)
+		return kill_at(argv[2], argv[3]);
 	if (argc != 6)
 		errx(2, "MODE LOCAL LOCALPORT REMOTE REMOTEPORT");
 	from = address(argv[2], argv[3]);
