@@ -1,0 +1,631 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One machine: its clock, its power, its daemon, and what the daemon asks of
+ * the world.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim.h"
+
+enum { LOOP_LAG_US = 300 };
+
+struct host *
+other(struct host *h)
+{
+	return &h->w->host[1 - h->idx];
+}
+
+int64_t
+local_of(const struct host *h, int64_t t)
+{
+	int64_t d = t - h->clock_true;
+
+	return h->clock_local + d + d * h->drift_ppm / 1000000;
+}
+
+/* The first true time at which its clock shows at least that. */
+int64_t
+true_of(const struct host *h, int64_t local)
+{
+	int64_t t, d;
+
+	if (local >= INT64_MAX / 4)
+		return NEVER;
+	d = local - h->clock_local;
+	t = h->clock_true + d - d * h->drift_ppm / 1000000 - 2;
+	while (local_of(h, t) < local)
+		t++;
+	return t;
+}
+
+static void
+op_send(void *ctx, uint8_t peer, enum nd_kind kind, uint8_t link,
+    uint16_t stream, const struct nd_buf *bufs, unsigned n)
+{
+	(void)peer;
+	net_send(ctx, kind, link, stream, bufs, n);
+}
+
+static void
+ev_mail(struct world *w, struct ev *e)
+{
+	struct mail *m = e->data;
+
+	(void)w;
+	e->data = NULL;
+	deliver(e->h, m);
+}
+
+void
+deliver_in(struct host *h, struct mail *m, int64_t us)
+{
+	at(h->w, h->w->now + us, ev_mail, h, m->gen)->data = m;
+}
+
+static void
+op_timer(void *ctx, monotime_t when)
+{
+	struct host *h = ctx;
+	struct world *w = h->w;
+	struct mail *m;
+	int64_t t;
+
+	h->timer_serial++;
+	t = true_of(h, when.us);
+	if (t == NEVER)
+		return;
+	m = mail_new(h, ND_EV_TIMER, FROM_TIMER);
+	m->serial = h->timer_serial;
+	t = t < w->now ? w->now : t;
+	deliver_in(h, m, t - w->now + rnd_in(w, 0, LOOP_LAG_US));
+}
+
+/* On the worker: the new record replaces the old one at one moment. */
+static void
+ev_persist(struct world *w, struct ev *e)
+{
+	struct host *h = e->h;
+	struct mail *m;
+
+	if (h->gen != e->gen || !h->running)
+		return;
+	if (h->paused) {
+		/* Its threads stand still too. */
+		struct ev *again =
+		    at(w, w->now + 5 * MS, ev_persist, h, e->gen);
+
+		h->persist_at = w->now + 5 * MS;
+		again->a = e->a;
+		again->data = e->data;
+		e->data = NULL;
+		return;
+	}
+	h->n_pending--;
+	m = mail_new(h, ND_EV_PERSISTED, FROM_STATE);
+	m->e.u.persisted.serial = e->a;
+	m->e.u.persisted.ok =
+	    !w->calm && w->scene == NULL ? !chance(w, 10) : true;
+	if (m->e.u.persisted.ok) {
+		memcpy(&h->record, e->data, sizeof(h->record));
+		h->record_set = true;
+		mix(w, h->record.epoch);
+	}
+	detail(w, "%s record epoch %llu solo %d: %s", h->name,
+	    (unsigned long long)((struct sf_record *)e->data)->epoch,
+	    ((struct sf_record *)e->data)->solo,
+	    m->e.u.persisted.ok ? "durable" : "cannot be written");
+	deliver(h, m);
+}
+
+static void
+op_persist(void *ctx, const struct sf_record *r, uint64_t serial)
+{
+	struct host *h = ctx;
+	struct world *w = h->w;
+	int64_t when = w->now + rnd_in(w, MS, 12 * MS);
+	struct ev *e;
+
+	/* In the order of the calls. */
+	h->persist_at = when > h->persist_at ? when : h->persist_at + 1;
+	e = at(w, h->persist_at, ev_persist, h, h->gen);
+	h->pending = *r;
+	h->n_pending++;
+	e->data = malloc(sizeof(*r));
+	if (e->data == NULL)
+		exit(2);
+	memcpy(e->data, r, sizeof(*r));
+	e->a = serial;
+}
+
+static void
+op_note(void *ctx, enum had_level level, const char *rule, const char *object,
+    const char *text)
+{
+	struct host *h = ctx;
+
+	mix_bytes(h->w, text, strlen(text));
+	if (level == HAD_DEBUG)
+		detail(h->w, "%s   %s: %s", h->name, object, text);
+	else
+		say(h->w, "%s   %s%s%s: %s", h->name, rule,
+		    rule[0] != '\0' ? " " : "", object, text);
+}
+
+static void
+op_step(void *ctx, uint16_t service, uint8_t step, enum svc_action action,
+    uint32_t token)
+{
+	svc_step_go(ctx, service, step, action, token);
+}
+
+static void
+op_cancel(void *ctx, uint32_t token)
+{
+	svc_step_cancel(ctx, token);
+}
+
+static void
+op_export(void *ctx, uint16_t vol, bool on)
+{
+	svc_export(ctx, vol, on);
+}
+
+static void
+op_disk(void *ctx, uint16_t vol, const struct mir_io *io)
+{
+	ASSERT(vol == 0);
+	disk_op(ctx, io);
+}
+
+static void
+op_vol_reply(void *ctx, uint16_t vol, uint64_t cookie, int error)
+{
+	ASSERT(vol == 0);
+	vol_reply(ctx, cookie, error);
+}
+
+static void
+op_addr_add(void *ctx, uint16_t id)
+{
+	addr_add(ctx, id);
+}
+
+static void
+op_addr_del(void *ctx, uint16_t id)
+{
+	addr_del(ctx, id);
+}
+
+static void
+op_lease(void *ctx, uint64_t seq, const struct vip_set *open, monotime_t until)
+{
+	addr_lease(ctx, seq, open, until);
+}
+
+static void
+op_announce(void *ctx, uint16_t id)
+{
+	struct host *h = ctx;
+
+	detail(h->w, "%s announces address %u", h->name, id);
+	if (!answers(h, id))
+		violation(h->w, "I1",
+		    "%s announces address %u behind a closed guard", h->name,
+		    id);
+}
+
+static void
+op_lock_send(void *ctx, uint32_t client, const uint8_t *bytes, size_t len)
+{
+	lock_answer(ctx, client, bytes, len);
+}
+
+static void
+op_lock_close(void *ctx, uint32_t client, const char *why)
+{
+	lock_hangup(ctx, client, why);
+}
+
+static void
+op_reply(void *ctx, uint64_t token, int code, const char *text)
+{
+	struct host *h = ctx;
+	struct world *w = h->w;
+
+	say(w, "%s answers the operator (%d): %.140s", h->name, code, text);
+	for (unsigned i = 0; i < OPS_MAX; i++) {
+		if (w->ops[i].token != token || w->ops[i].h != h)
+			continue;
+		w->ops[i].token = 0;
+		w->op_code = code;
+		snprintf(w->op_text, sizeof(w->op_text), "%s", text);
+		return;
+	}
+	violation(w, "contract", "%s answers request %llu twice", h->name,
+	    (unsigned long long)token);
+}
+
+static void gone(struct host *, bool goodbye);
+
+static void
+ev_exit(struct world *w, struct ev *e)
+{
+	if (e->h->gen != e->gen || !e->h->running)
+		return;
+	if (e->h->paused)
+		at(w, w->now + 5 * MS, ev_exit, e->h, e->gen);
+	else
+		gone(e->h, true);
+}
+
+static void
+op_done(void *ctx, bool clean)
+{
+	struct host *h = ctx;
+
+	say(h->w, "%s is stopped, %s", h->name, clean ? "clean" : "not clean");
+	at(h->w, h->w->now + rnd_in(h->w, 10 * MS, 60 * MS), ev_exit, h,
+	    h->gen);
+}
+
+static const struct nd_ops ops = {
+    .send = op_send,
+    .timer = op_timer,
+    .persist = op_persist,
+    .note = op_note,
+    .step = op_step,
+    .step_cancel = op_cancel,
+    .vol_export = op_export,
+    .disk = op_disk,
+    .vol_reply = op_vol_reply,
+    .addr_add = op_addr_add,
+    .addr_del = op_addr_del,
+    .lease = op_lease,
+    .announce = op_announce,
+    .lock_send = op_lock_send,
+    .lock_close = op_lock_close,
+    .reply = op_reply,
+    .done = op_done,
+};
+
+struct mail *
+mail_bytes(struct host *h, enum nd_ev type, enum source source,
+    const void *bytes, size_t len)
+{
+	struct mail *m = calloc(1, sizeof(*m) + len);
+
+	if (m == NULL)
+		exit(2);
+	m->e.type = type;
+	m->e.peer = other(h)->id;
+	m->gen = h->gen;
+	m->source = source;
+	m->len = len;
+	if (len > 0)
+		memcpy(m->data, bytes, len);
+	return m;
+}
+
+struct mail *
+mail_new(struct host *h, enum nd_ev type, enum source source)
+{
+	return mail_bytes(h, type, source, NULL, 0);
+}
+
+static void
+give(struct host *h, struct mail *m)
+{
+	struct world *w = h->w;
+
+	if (m->e.type == ND_EV_TIMER && m->serial != h->timer_serial)
+		return;
+	m->e.now.us = local_of(h, w->now);
+	mix(w, (uint64_t)m->e.type << 8 | h->id);
+	if (m->e.type == ND_EV_MSG) {
+		m->e.u.msg.bytes = m->data;
+		m->e.u.msg.len = m->len;
+		mix_bytes(w, m->data, m->len < 96 ? m->len : 96);
+	} else if (m->e.type == ND_EV_LOCK_MSG) {
+		m->e.u.lock.bytes = m->data;
+		m->e.u.lock.len = m->len;
+	} else if (m->e.type == ND_EV_STEP_DONE) {
+		m->e.u.step.text = m->text;
+	} else if (m->e.type == ND_EV_EXPORTED) {
+		m->e.u.exported.text = m->text;
+	} else if (m->e.type == ND_EV_VIP) {
+		/* Each has its text elsewhere. */
+		if (m->e.u.vip.type == VIP_EV_LEASED)
+			m->e.u.vip.u.leased.text = m->text;
+		else if (m->e.u.vip.type == VIP_EV_CARRIER)
+			m->e.u.vip.u.carrier.ifname = m->text;
+		else
+			m->e.u.vip.u.result.text = m->text;
+	}
+	nd_step(h->nd, &m->e);
+}
+
+static void
+ev_pump(struct world *w, struct ev *e)
+{
+	struct host *h = e->h;
+	struct mail **at_, *m;
+	bool seen[SOURCES] = {false};
+
+	if (h->gen != e->gen || !h->running || h->paused)
+		return;
+	/* Any source may be looked at first; each keeps its order. */
+	for (at_ = &h->inbox; *at_ != NULL; at_ = &(*at_)->next) {
+		if (seen[(*at_)->source])
+			continue;
+		seen[(*at_)->source] = true;
+		if (chance(w, 400))
+			break;
+	}
+	if (*at_ == NULL)
+		at_ = &h->inbox;
+	m = *at_;
+	if (m == NULL)
+		return;
+	*at_ = m->next;
+	if (m->next == NULL)
+		h->inbox_end = at_;
+	give(h, m);
+	free(m);
+	if (h->inbox != NULL && h->running && h->gen == e->gen)
+		at(w, w->now + rnd_in(w, 1, 20), ev_pump, h, h->gen);
+}
+
+/* Takes m. */
+void
+deliver(struct host *h, struct mail *m)
+{
+	if (!h->running || m->gen != h->gen || h->w->failed) {
+		free(m);
+		return;
+	}
+	if (h->paused || h->inbox != NULL) {
+		m->next = NULL;
+		*h->inbox_end = m;
+		h->inbox_end = &m->next;
+		return;
+	}
+	give(h, m);
+	free(m);
+}
+
+void
+daemon_start(struct host *h)
+{
+	struct world *w = h->w;
+	struct nd_disk disk = {.layout = h->disk.layout};
+	struct nd_event e = {.type = ND_EV_START};
+	static const char *const ifs[LINKS] = {"x0", "l0"};
+
+	ASSERT(h->powered && !h->running);
+	h->gen++;
+	h->running = true;
+	h->paused = h->stopping = false;
+	h->stopped_us = 0;
+	if (h->disk.dead)
+		memset(&disk.layout, 0, sizeof(disk.layout));
+	snprintf(disk.why, sizeof(disk.why), "no device");
+	h->nd = nd_new(w->conf, h->id, &disk, &ops, h);
+	if (h->nd == NULL)
+		exit(2);
+	say(w, "%s daemon starts (start %u)", h->name, h->gen);
+	e.now.us = local_of(h, w->now);
+	e.u.start.seed = rnd(w) | 1;
+	e.u.start.incarnation = rnd(w) | 1;
+	e.u.start.record = h->record_set ? &h->record : NULL;
+	nd_step(h->nd, &e);
+	for (unsigned l = 0; l < LINKS; l++) {
+		struct mail *m = mail_new(h, ND_EV_VIP, FROM_VIP);
+
+		m->e.u.vip.type = VIP_EV_CARRIER;
+		m->e.u.vip.u.carrier.up = h->carrier[l];
+		snprintf(m->text, sizeof(m->text), "%s", ifs[l]);
+		deliver_in(h, m, 50);
+	}
+	lock_boot(h);
+}
+
+/* The process is no more, for whatever reason. */
+static void
+gone(struct host *h, bool goodbye)
+{
+	struct mail *m;
+
+	/* The rename may have happened, though nobody was told. */
+	if (h->n_pending > 0 && chance(h->w, 500)) {
+		h->record = h->pending;
+		h->record_set = true;
+	}
+	h->n_pending = 0;
+	h->running = h->paused = false;
+	h->timer_serial++;
+	while ((m = h->inbox) != NULL) {
+		h->inbox = m->next;
+		free(m);
+	}
+	h->inbox_end = &h->inbox;
+	for (unsigned i = 0; i < OPS_MAX; i++)
+		if (h->w->ops[i].h == h)
+			h->w->ops[i].token = 0;
+	vol_ended(h);
+	svc_killed(h, !h->powered);
+	lock_killed(h);
+	if (h->powered)
+		disk_killed(h);
+	net_killed(h, h->powered, goodbye);
+	nd_free(h->nd);
+	h->nd = NULL;
+}
+
+void
+daemon_kill(struct host *h)
+{
+	ASSERT(h->running);
+	say(h->w, "%s daemon is killed", h->name);
+	gone(h, false);
+}
+
+void
+daemon_stop(struct host *h)
+{
+	struct mail *m = mail_new(h, ND_EV_STOP, FROM_CTL);
+
+	if (h->stopping) {
+		free(m);
+		return;
+	}
+	say(h->w, "%s daemon is asked to stop", h->name);
+	h->stopping = true;
+	deliver(h, m);
+}
+
+void
+daemon_pause(struct host *h)
+{
+	ASSERT(h->running && !h->paused);
+	say(h->w, "%s daemon is frozen", h->name);
+	h->paused = true;
+	h->paused_at = h->w->now;
+}
+
+void
+daemon_resume(struct host *h)
+{
+	ASSERT(h->running && h->paused);
+	say(h->w, "%s daemon thaws after %lld ms", h->name,
+	    (long long)((h->w->now - h->paused_at) / MS));
+	h->paused = false;
+	h->stopped_us += h->w->now - h->paused_at;
+	at(h->w, h->w->now + 1, ev_pump, h, h->gen);
+}
+
+void
+host_power_off(struct host *h)
+{
+	bool strict = false;
+	struct host *o = other(h);
+
+	ASSERT(h->powered);
+	say(h->w, "%s loses its power", h->name);
+	/* Do the promises about unflushed data hold?  See sim_vol.c. */
+	if (o->running) {
+		const struct mir_status *v = &status(o)->vols[0];
+
+		strict = v->disk == MIR_DISK_UPTODATE && !o->stale &&
+			 (v->conn == MIR_CONN_INSYNC || v->alone);
+	}
+	h->powered = false;
+	h->boot++;
+	if (h->running)
+		gone(h, false);
+	disk_power_cut(h);
+	svc_killed(h, true);
+	vol_power_cut(h, strict);
+}
+
+void
+host_power_on(struct host *h)
+{
+	struct world *w = h->w;
+
+	ASSERT(!h->powered);
+	say(w, "%s is powered on", h->name);
+	h->powered = true;
+	h->clock_true = w->now;
+	h->clock_local = rnd_in(w, SEC, 100 * SEC);
+	h->drift_ppm = (int)rnd_in(w, -4000, 4000);
+	daemon_start(h);
+}
+
+void
+host_init(struct host *h, struct world *w, unsigned idx)
+{
+	h->w = w;
+	h->idx = idx;
+	h->id = (uint8_t)(idx + 1);
+	h->name = idx == 0 ? "alpha" : "bravo";
+	h->inbox_end = &h->inbox;
+	h->vol.first_ack = NEVER;
+	for (unsigned l = 0; l < LINKS; l++)
+		h->carrier[l] = true;
+	h->st = calloc(1, sizeof(*h->st));
+	if (h->st == NULL)
+		exit(2);
+	/* One copy has the data of the volume, or both are blank. */
+	disk_format(h, idx == 0 && w->seed % 4 == 0);
+}
+
+void
+host_free(struct host *h)
+{
+	struct mail *m;
+
+	while ((m = h->inbox) != NULL) {
+		h->inbox = m->next;
+		free(m);
+	}
+	for (unsigned i = 0; i < DISK_OPS; i++)
+		free(h->disk.ops[i].copy);
+	nd_free(h->nd);
+	free(h->st);
+}
+
+const struct nd_status *
+status(struct host *h)
+{
+	monotime_t now = {local_of(h, h->w->now)};
+
+	ASSERT(h->running);
+	nd_status(h->nd, now, h->st);
+	return h->st;
+}
+
+static uint64_t
+ask(struct host *h, struct mail *m, enum nd_op op)
+{
+	struct world *w = h->w;
+	unsigned i = 0;
+
+	while (i < OPS_MAX && w->ops[i].token != 0)
+		i++;
+	if (i == OPS_MAX || !h->running) {
+		free(m);
+		return 0;
+	}
+	w->ops[i].token = m->e.u.op.token = ++w->op_token;
+	w->ops[i].h = h;
+	w->ops[i].asked = w->now;
+	w->ops[i].op = m->e.u.op.op = op;
+	w->op_code = -1;
+	deliver_in(h, m, 100);
+	return w->op_token;
+}
+
+uint64_t
+operator(struct host *h, enum nd_op op, int service, uint8_t node)
+{
+	static const char *const names[] = {
+	    "seed", "takeover", "standby", "online", "resync"};
+	struct mail *m = mail_new(h, ND_EV_OP, FROM_CTL);
+
+	say(h->w, "%s operator: %s, node %u, service %d", h->name, names[op],
+	    node, service);
+	m->e.u.op.service = service;
+	m->e.u.op.node = node;
+	return ask(h, m, op);
+}
+
+uint64_t
+operator_resync(struct host *h, uint8_t from)
+{
+	struct mail *m = mail_new(h, ND_EV_OP, FROM_CTL);
+
+	say(h->w, "%s operator: resync from node %u", h->name, from);
+	m->e.u.op.node = from;
+	return ask(h, m, ND_OP_RESYNC);
+}

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Time, events, randomness, trace.
+ */
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim.h"
+
+uint64_t
+rnd(struct world *w)
+{
+	/* xorshift64* */
+	w->rng ^= w->rng >> 12;
+	w->rng ^= w->rng << 25;
+	w->rng ^= w->rng >> 27;
+	return w->rng * UINT64_C(2685821657736338717);
+}
+
+int64_t
+rnd_in(struct world *w, int64_t lo, int64_t hi)
+{
+	ASSERT(lo <= hi);
+	return lo + (int64_t)((rnd(w) >> 11) % (uint64_t)(hi - lo + 1));
+}
+
+bool
+chance(struct world *w, int permille)
+{
+	return permille > 0 && rnd_in(w, 0, 999) < permille;
+}
+
+void
+mix(struct world *w, uint64_t v)
+{
+	w->hash ^= v;
+	w->hash *= UINT64_C(0x100000001b3);
+	w->hash ^= w->hash >> 29;
+}
+
+void
+mix_bytes(struct world *w, const void *bytes, size_t len)
+{
+	const uint8_t *p = bytes;
+	uint64_t v;
+
+	for (; len >= 8; p += 8, len -= 8) {
+		memcpy(&v, p, 8);
+		mix(w, v);
+	}
+	for (v = 0; len > 0; len--)
+		v = v << 8 | *p++;
+	mix(w, v);
+}
+
+static bool
+before(const struct ev *a, const struct ev *b)
+{
+	return a->at != b->at ? a->at < b->at : a->seq < b->seq;
+}
+
+static void
+heap_up(struct world *w, size_t i)
+{
+	while (i > 0 && before(w->heap[i], w->heap[(i - 1) / 2])) {
+		struct ev *t = w->heap[i];
+
+		w->heap[i] = w->heap[(i - 1) / 2];
+		w->heap[(i - 1) / 2] = t;
+		i = (i - 1) / 2;
+	}
+}
+
+static void
+heap_down(struct world *w)
+{
+	size_t i = 0;
+
+	for (;;) {
+		size_t k = 2 * i + 1;
+		struct ev *t;
+
+		if (k >= w->heap_n)
+			return;
+		if (k + 1 < w->heap_n && before(w->heap[k + 1], w->heap[k]))
+			k++;
+		if (!before(w->heap[k], w->heap[i]))
+			return;
+		t = w->heap[i];
+		w->heap[i] = w->heap[k];
+		w->heap[k] = t;
+		i = k;
+	}
+}
+
+static void *
+must(void *p)
+{
+	if (p == NULL) {
+		fprintf(stderr, "sim: out of memory\n");
+		exit(2);
+	}
+	return p;
+}
+
+struct ev *
+at(struct world *w, int64_t when, void (*fn)(struct world *, struct ev *),
+    struct host *h, uint32_t gen)
+{
+	struct ev *e = must(calloc(1, sizeof(*e)));
+
+	ASSERT(when >= w->now);
+	e->at = when;
+	e->seq = ++w->seq;
+	e->fn = fn;
+	e->h = h;
+	e->gen = gen;
+	if (w->heap_n == w->heap_size) {
+		w->heap_size = w->heap_size == 0 ? 1024 : 2 * w->heap_size;
+		w->heap =
+		    must(realloc(w->heap, w->heap_size * sizeof(*w->heap)));
+	}
+	w->heap[w->heap_n++] = e;
+	heap_up(w, w->heap_n - 1);
+	return e;
+}
+
+void
+run_until(struct world *w, int64_t when)
+{
+	while (w->heap_n > 0 && w->heap[0]->at <= when && !w->failed) {
+		struct ev *e = w->heap[0];
+
+		w->heap[0] = w->heap[--w->heap_n];
+		heap_down(w);
+		ASSERT(e->at >= w->now);
+		w->now = e->at;
+		mix(w, (uint64_t)e->at);
+		e->fn(w, e);
+		free(e->data);
+		free(e);
+	}
+	if (!w->failed && w->now < when)
+		w->now = when;
+}
+
+void
+run_ms(struct world *w, int64_t ms)
+{
+	run_until(w, w->now + ms * MS);
+}
+
+bool
+run_till(struct world *w, bool (*ok)(struct world *), int64_t ms)
+{
+	int64_t end = w->now + ms * MS;
+
+	while (!w->failed && w->now < end) {
+		if (ok(w))
+			return true;
+		run_ms(w, 10);
+	}
+	return !w->failed && ok(w);
+}
+
+static void
+line(struct world *w, bool show, const char *fmt, va_list ap)
+{
+	char *slot = w->ring + (w->ring_next++ % RING_LINES) * RING_LEN;
+	int n = snprintf(slot, RING_LEN, "%4lld.%06lld ",
+	    (long long)(w->now / SEC), (long long)(w->now % SEC));
+
+	vsnprintf(slot + n, RING_LEN - (size_t)n, fmt, ap);
+	if (show)
+		fprintf(w->out, "%s\n", slot);
+}
+
+void
+say(struct world *w, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	line(w, w->verbose, fmt, ap);
+	va_end(ap);
+}
+
+void
+detail(struct world *w, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (!w->verbose)
+		return;
+	va_start(ap, fmt);
+	line(w, true, fmt, ap);
+	va_end(ap);
+}
+
+void
+print_ring(struct world *w, unsigned lines)
+{
+	unsigned from = w->ring_next > lines ? w->ring_next - lines : 0;
+
+	if (w->ring_next > RING_LINES && from < w->ring_next - RING_LINES)
+		from = w->ring_next - RING_LINES;
+	for (; from < w->ring_next; from++)
+		fprintf(
+		    w->out, "# %s\n", w->ring + (from % RING_LINES) * RING_LEN);
+}
+
+/* The run ends here: what follows a broken promise proves nothing. */
+void
+violation(struct world *w, const char *rule, const char *fmt, ...)
+{
+	char text[160];
+	va_list ap;
+
+	if (w->failed)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	say(w, "VIOLATION %s: %s", rule, text);
+	w->violations++;
+	w->failed = true;
+	fprintf(w->out, "# violation of %s, %s %llu: %s\n", rule,
+	    w->scene != NULL ? w->scene : "seed", (unsigned long long)w->seed,
+	    text);
+	if (!w->verbose)
+		print_ring(w, 60);
+	if (w->scene != NULL)
+		fprintf(
+		    w->out, "# replay: build/release/sim -S %s -v\n", w->scene);
+	else
+		fprintf(w->out, "# replay: build/release/sim -s %llu -n 1 -v\n",
+		    (unsigned long long)w->seed);
+}
+
+static const char conf_text[] =
+    "cluster sim {\n"
+    "	heartbeat %dms\n"
+    "	dead %dms\n"
+    "	silent peer %s\n"
+    "}\n"
+    "node alpha {\n"
+    "	id 1\n"
+    "	key \"sha256:00000000000000000000000000000000"
+    "00000000000000000000000000000001\"\n"
+    "	link cross 10.77.0.1 interface x0\n"
+    "	link lan 192.0.2.11 interface l0\n"
+    "}\n"
+    "node bravo {\n"
+    "	id 2\n"
+    "	key \"sha256:00000000000000000000000000000000"
+    "00000000000000000000000000000002\"\n"
+    "	link cross 10.77.0.2 interface x0\n"
+    "	link lan 192.0.2.12 interface l0\n"
+    "}\n"
+    "volume vol {\n"
+    "	device \"/sim/vol\"\n"
+    "	meta internal\n"
+    "	write disk\n"
+    "}\n"
+    "address web { 192.0.2.80/24 interface l0 }\n"
+    "address gate { 192.0.2.81/24 interface l0 }\n"
+    "service shop {\n"
+    "%s"
+    "	start {\n"
+    "		volume vol\n"
+    "		mount vol on \"/srv\" type ext4\n"
+    "		command prog {\n"
+    "			start \"up\"\n"
+    "			stop \"down\"\n"
+    "			timeout 5s\n"
+    "		}\n"
+    "		address web\n"
+    "	}\n"
+    "%s"
+    "}\n"
+    "service gate {\n"
+    "	start { address gate }\n"
+    "}\n"
+    "lockspace default { }\n";
+
+static struct conf *
+configure(struct world *w)
+{
+	static const int beats[][2] = {{100, 500}, {50, 200}, {100, 400}};
+	struct conf *c = must(calloc(1, sizeof(*c)));
+	char text[4096], complaints[2048];
+	struct conf_errors errors = {
+	    .text = complaints, .size = sizeof(complaints)};
+	const int *beat = beats[w->seed % NITEMS(beats)];
+	int n = snprintf(text, sizeof(text), conf_text, beat[0], beat[1],
+	    w->takeover ? "takeover" : "wait",
+	    w->seed % 3 == 0 ? "	prefer alpha\n" : "",
+	    w->seed % 5 == 0 ? "	check \"ok\" every 2s\n" : "");
+
+	if (conf_parse(c, "sim.conf", text, (size_t)n, &errors) < 0) {
+		fprintf(stderr, "%.*s", (int)errors.used, complaints);
+		exit(2);
+	}
+	return c;
+}
+
+struct world *
+world_new(uint64_t seed, const struct scene *scene, FILE *out, bool verbose)
+{
+	struct world *w = must(calloc(1, sizeof(*w)));
+
+	w->seed = seed;
+	w->rng = (seed + 1) * UINT64_C(0x9e3779b97f4a7c15);
+	w->hash = UINT64_C(0xcbf29ce484222325);
+	w->out = out;
+	w->verbose = verbose;
+	w->ring = must(calloc(RING_LINES, RING_LEN));
+	w->now = SEC;
+	w->total_cut_at = NEVER;
+	w->active_host = -1;
+	w->scene = scene != NULL ? scene->name : NULL;
+	w->takeover = scene != NULL ? !scene->wait : (seed & 1) == 0;
+	w->conf = configure(w);
+	for (unsigned i = 0; i < HOSTS; i++)
+		host_init(&w->host[i], w, i);
+	net_init(w);
+	vol_init(w);
+	lock_init(w);
+	return w;
+}
+
+void
+world_free(struct world *w)
+{
+	for (unsigned i = 0; i < HOSTS; i++)
+		host_free(&w->host[i]);
+	net_free(w);
+	vol_free(w);
+	while (w->heap_n > 0) {
+		struct ev *e = w->heap[--w->heap_n];
+
+		free(e->data);
+		free(e);
+	}
+	free(w->heap);
+	free(w->ring);
+	free(w->conf);
+	free(w);
+}
