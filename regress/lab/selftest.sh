@@ -4,8 +4,9 @@
 # self-tests of the guest (t/00-lab.t) and of this machine (../native).
 
 carrier() { # node link 0|1
-	local v
-	read -r v <"/proc/$(lab_pid "$1")/root/sys/class/net/${2}0/carrier" &&
+	local v top
+	top=/proc/$(lab_pid "$1")/root
+	read -r v <"$top/sys/class/net/${2}0/carrier" &&
 		[ "$v" = "$3" ]
 }
 reach() { on "$1" ping -q -n -c 2 -i 0.02 -W 0.4 "$2"; }
