@@ -96,7 +96,7 @@ out_of_place(const struct mir *m, const struct mp_msg *msg)
 	if (is_piece(msg->type) &&
 	    (msg->off % MMETA_BLOCK != 0 || msg->len % MMETA_BLOCK != 0))
 		return "a piece that is not of whole blocks";
-	if (TAILQ_EMPTY(&m->rep_free))
+	if (msg->type != MP_WARM && TAILQ_EMPTY(&m->rep_free))
 		return "more requests than slots";
 	return NULL;
 }

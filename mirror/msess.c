@@ -100,7 +100,7 @@ void
 mir_sess_restart(struct mir *m, const char *reason)
 {
 	bool keep = m->have_hello &&
-	    (m->conn == MIR_CONN_DRAIN || m->conn == MIR_CONN_HELLO);
+		    (m->conn == MIR_CONN_DRAIN || m->conn == MIR_CONN_HELLO);
 	uint32_t yours = m->yours;
 
 	if (m->conn == MIR_CONN_DOWN)

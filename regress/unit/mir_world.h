@@ -63,7 +63,8 @@ struct w_node {
 	uint32_t link; /* as in its VIEW; 0: not up */
 	enum mir_peer view;
 	bool up, frozen, doubt;
-	bool unclean; /* stopped or lost its cache since in sync */
+	bool unclean; /* crashed since it was in sync */
+	bool lost; /* and with its cache */
 	struct w_msg in[W_MSGS];
 	unsigned in_head, in_n;
 	char why[160]; /* of the last note of severity error */
@@ -240,6 +241,17 @@ w_maybe(struct w_sector *s, uint64_t id)
 	s->maybe[s->n_maybe++] = id;
 }
 
+static inline void
+w_since(struct w_sector *s, uint64_t id)
+{
+	if (s->n_since == W_MAYBE) {
+		memmove(s->since, s->since + 1,
+		    (W_MAYBE - 1) * sizeof(s->since[0]));
+		s->n_since--;
+	}
+	s->since[s->n_since++] = id;
+}
+
 /* More failed than one thing: what no flush covered may be lost. */
 static inline void
 w_catastrophe(struct world *w)
@@ -315,13 +327,11 @@ w_reply(void *ctx, uint64_t cookie, int error)
 		}
 		s->acked = w_value(r, i);
 		s->acked_at = ++w->clock;
+		/* What it overwrote may be below it in a lost cache. */
+		for (unsigned j = 0; j < s->n_maybe; j++)
+			w_since(s, s->maybe[j]);
+		w_since(s, s->acked);
 		s->n_maybe = 0;
-		if (s->n_since == W_MAYBE) {
-			memmove(s->since, s->since + 1,
-			    (W_MAYBE - 1) * sizeof(s->since[0]));
-			s->n_since--;
-		}
-		s->since[s->n_since++] = s->acked;
 	}
 }
 
@@ -349,6 +359,9 @@ w_view(struct world *w, uint8_t id, enum mir_peer peer, bool demoted)
 	struct w_node *n = &w->n[id];
 	struct mir_event ev = {.type = MIR_VIEW};
 
+	if (w->trace)
+		fprintf(
+		    stderr, "    %u view %d demoted %d\n", id, peer, demoted);
 	n->view = peer;
 	n->link = peer == MIR_PEER_UP ? w->assoc : 0;
 	ev.u.view.peer = peer;
@@ -459,8 +472,8 @@ w_perform(struct w_disk *d, struct w_op *o)
 		for (int i = 0; i < W_META; i++)
 			if (d->mvol[i]) {
 				memcpy(d->mstable[i], o->msnap + i * 512, 512);
-				d->mvol[i] = memcmp(d->mcur[i], d->mstable[i],
-						 512) != 0;
+				d->mvol[i] =
+				    memcmp(d->mcur[i], d->mstable[i], 512) != 0;
 			}
 		return;
 	}
@@ -670,6 +683,8 @@ w_crash(struct world *w, uint8_t id, bool power)
 
 	if (!n->up)
 		return;
+	if (w->trace)
+		fprintf(stderr, "    %u crash, power %d\n", id, power);
 	for (unsigned i = 0; i < W_OPS; i++) {
 		struct w_op *o = &d->ops[i];
 
@@ -780,8 +795,8 @@ w_status(struct world *w, uint8_t id)
 
 /* Submits a request; NULL if the client has no room or would overlap. */
 static inline struct w_req *
-w_request(struct world *w, uint8_t id, enum mir_cmd cmd, uint64_t off,
-    uint32_t len)
+w_request(
+    struct world *w, uint8_t id, enum mir_cmd cmd, uint64_t off, uint32_t len)
 {
 	struct w_req *r = w->reqs, *o;
 	struct mir_event ev = {.type = MIR_REQ};
@@ -809,10 +824,13 @@ w_request(struct world *w, uint8_t id, enum mir_cmd cmd, uint64_t off,
 		memcpy(r->buf + i * 512, &v, 8);
 		w_maybe(&w->s[off / 512 + i], v);
 	}
+	if (w->trace)
+		fprintf(stderr, "    %u request %llu cmd %d sectors %llu+%u\n",
+		    id, (unsigned long long)r->cookie, cmd,
+		    (unsigned long long)off / 512, len / 512);
 	ev.u.req.cookie = r->cookie;
 	ev.u.req.cmd = cmd;
-	ev.u.req.fua = cmd != MIR_READ && cmd != MIR_FLUSH &&
-	    w_rand(w, 8) == 0;
+	ev.u.req.fua = cmd != MIR_READ && cmd != MIR_FLUSH && w_rand(w, 8) == 0;
 	ev.u.req.off = off;
 	ev.u.req.len = len;
 	ev.u.req.buf = cmd == MIR_READ || cmd == MIR_WRITE ? r->buf : NULL;

@@ -518,9 +518,8 @@ no_metadata_no_volume(void **state)
 static void
 metadata_of_others_are_refused(void **state)
 {
-	static const char *const texts[] = {"another cluster",
-	    "another volume", "another node", "no place for the peer",
-	    "another size"};
+	static const char *const texts[] = {"another cluster", "another volume",
+	    "another node", "no place for the peer", "another size"};
 
 	(void)state;
 	for (int i = 0; i < 5; i++) {
@@ -543,10 +542,8 @@ metadata_of_others_are_refused(void **state)
 		if (i != 1) {
 			w_start_conf(w, 1, c);
 			w_run(w);
-			assert_int_equal(
-			    w_status(w, 1).disk, MIR_DISK_FAILED);
-			assert_non_null(
-			    strstr(w_status(w, 1).error, texts[i]));
+			assert_int_equal(w_status(w, 1).disk, MIR_DISK_FAILED);
+			assert_non_null(strstr(w_status(w, 1).error, texts[i]));
 		}
 		w_free(w);
 	}
@@ -810,8 +807,7 @@ overlapping_writes_end_alike(void **state)
 		}
 		assert_int_equal(in_flight(w), 0);
 		for (int s = 0; s < 32; s++)
-			assert_int_equal(
-			    w->n[1].d.cur[s], w->n[2].d.cur[s]);
+			assert_int_equal(w->n[1].d.cur[s], w->n[2].d.cur[s]);
 		w_free(w);
 	}
 }
@@ -1034,7 +1030,6 @@ two_restarts_that_cross_settle(void **state)
 	for (int a = 0; a < 30; a++)
 		for (int b = 0; b < 30; b++) {
 			struct world *w = w_new_pair(156);
-
 
 			w_connect(w);
 			for (int i = 0; i < 60; i++) {
