@@ -2,7 +2,8 @@
 /*
  * How nodes agree, doubt and yield.
  *
- *	INERT + INERT	each adopts the higher epoch, durably, then pairs
+ *	INERT + INERT	the lower id raises the higher epoch, durably, and
+ *			pairs; the other one follows
  *	ALONE + INERT	the one that acts clears SOLO, durably, and pairs
  *			first; only then may the other pair.  So a crash in
  *			between never leaves two nodes that may start alone
@@ -124,7 +125,7 @@ can_pair(const struct mb *m, const struct peer *p)
 	if (m->self != MB_INERT && m->self != MB_ALONE)
 		return false;
 	if (p->view.state == MB_INERT)
-		return true;
+		return m->self == MB_ALONE || m->conf.self < p->id;
 	return m->self == MB_INERT && p->view.state == MB_PAIRED &&
 	       p->view.paired;
 }
@@ -142,6 +143,12 @@ try_pair(struct mb *m, struct peer *p)
 	want_again(m);
 	if (p->view.epoch > m->want.epoch)
 		m->want.epoch = p->view.epoch;
+	/*
+	 * Neither acts: what the daemons before them did at that epoch is
+	 * over, and must not be mistaken for what comes (fencing tokens).
+	 */
+	if (m->self == MB_INERT && p->view.state == MB_INERT)
+		m->want.epoch++;
 	m->want.solo = false;
 	if (!m->writing && m->want.epoch == m->record.epoch &&
 	    !m->record.solo) {

@@ -46,7 +46,7 @@ check "the crossover is back" wait_for 20 links_up alpha 2
 check "in sync" wait_for 30 in_sync
 
 say "had on alpha is killed (SIGKILL)."
-prober_start dup arp -a $VIP -i lan0
+prober_start dup $VIP
 sleep 1
 t=$(now_ms)
 had_kill alpha

@@ -15,8 +15,8 @@ R8_restarted(void **state)
 	run(100);
 	expect(ALPHA, PAIRED, ALIVE);
 	expect(BRAVO, PAIRED, ALIVE);
-	assert_true(w.nodes[ALPHA].epoch == 1);
-	noted(BRAVO, "paired -> alone at epoch 1");
+	assert_true(w.nodes[ALPHA].epoch == 2);
+	noted(BRAVO, "paired -> alone at epoch 2");
 }
 
 /* Nothing takes effect before the raised epoch is durable. */
@@ -29,12 +29,12 @@ R8_durable_before_acting(void **state)
 	daemon_end(ALPHA);
 	run(TAKEOVER + 500);
 	expect(BRAVO, PAIRED, SILENT);
-	assert_true(w.nodes[BRAVO].epoch == 0);
-	noted(BRAVO, "[R8] the record of epoch 1 cannot be written");
+	assert_true(w.nodes[BRAVO].epoch == 1);
+	noted(BRAVO, "[R8] the record of epoch 2 cannot be written");
 	w.nodes[BRAVO].disk_broken = false;
 	run(1000);
 	expect(BRAVO, ALONE, GONE);
-	assert_true(w.nodes[BRAVO].alone_at_disk_epoch == 1);
+	assert_true(w.nodes[BRAVO].alone_at_disk_epoch == 2);
 }
 
 /* Frozen, taken over from, thawed: it demotes itself and joins. */
@@ -54,7 +54,7 @@ R8_thawed_late(void **state)
 	run(100);
 	expect(ALPHA, PAIRED, ALIVE);
 	expect(BRAVO, PAIRED, ALIVE);
-	assert_true(w.nodes[ALPHA].epoch == 1);
+	assert_true(w.nodes[ALPHA].epoch == 2);
 }
 
 /* Thawed in time: doubt, a question, an answer. */
@@ -74,7 +74,7 @@ R8_thawed_in_time(void **state)
 	run(2 * HEARTBEAT);
 	expect(ALPHA, PAIRED, ALIVE);
 	expect(BRAVO, PAIRED, ALIVE);
-	assert_true(w.nodes[ALPHA].epoch == 0);
+	assert_true(w.nodes[ALPHA].epoch == 1);
 	noted(ALPHA, "[R8] bravo answers and has not acted meanwhile");
 }
 
@@ -92,10 +92,10 @@ R8_stale_queue_is_no_answer(void **state)
 	w.ctl_cut = true;
 	thaw(ALPHA);
 	step(ALPHA, (struct mb_event){.type = MB_EV_HEARD,
-			.u.heard = {BRAVO, LAN, b->incarnation, 0}});
+			.u.heard = {BRAVO, LAN, b->incarnation, 1}});
 	expect(ALPHA, DOUBT, ALIVE);
 	step(ALPHA, (struct mb_event){.type = MB_EV_HEARD,
-			.u.heard = {BRAVO, LAN, b->incarnation, 1}});
+			.u.heard = {BRAVO, LAN, b->incarnation, 2}});
 	expect(ALPHA, INERT, UNKNOWN);
 }
 
@@ -142,7 +142,7 @@ R8_gap_is_not_silence(void **state)
 	run(100);
 	expect(ALPHA, PAIRED, ALIVE);
 	expect(BRAVO, PAIRED, ALIVE);
-	assert_true(w.nodes[ALPHA].epoch == 0);
+	assert_true(w.nodes[ALPHA].epoch == 1);
 }
 
 /* Silence after a short pause: the peer cannot have acted. */
@@ -157,7 +157,7 @@ R8_thawed_to_silence_short(void **state)
 	thaw(ALPHA);
 	run(TAKEOVER + 2 * HEARTBEAT + DISK);
 	expect(ALPHA, ALONE, GONE);
-	assert_true(w.nodes[ALPHA].epoch == 1);
+	assert_true(w.nodes[ALPHA].epoch == 2);
 }
 
 /* Silence after a long one: it may have, so nobody guesses. */
@@ -241,7 +241,7 @@ R8_conflict(void **state)
 	run(200);
 	/* Equal epochs: the higher id yields. */
 	noted(BRAVO, "[R8] alpha acted alone as well and has precedence");
-	noted(ALPHA, "[R8] bravo acted alone as well, at epoch 1");
+	noted(ALPHA, "[R8] bravo acted alone as well, at epoch 2");
 	expect(ALPHA, PAIRED, ALIVE);
 	expect(BRAVO, PAIRED, ALIVE);
 	assert_true(strstr(w.nodes[ALPHA].notes, "alone -> inert") == NULL);
@@ -275,7 +275,7 @@ R8_newer_epoch_seen(void **state)
 	step(ALPHA, (struct mb_event){
 			.type = MB_EV_NEWER_EPOCH, .u.newer = {BRAVO, 3}});
 	expect(ALPHA, INERT, UNKNOWN);
-	assert_true(w.nodes[ALPHA].epoch == 0);
+	assert_true(w.nodes[ALPHA].epoch == 1);
 	run(DISK);
 	assert_true(w.nodes[ALPHA].epoch == 3);
 }
@@ -300,7 +300,7 @@ R9_isolated(void **state)
 	run(200);
 	expect(ALPHA, PAIRED, ALIVE);
 	expect(BRAVO, PAIRED, ALIVE);
-	assert_true(w.nodes[ALPHA].epoch == 1);
+	assert_true(w.nodes[ALPHA].epoch == 2);
 }
 
 /* The peer did not act meanwhile. */
@@ -317,7 +317,7 @@ R9_isolated_briefly(void **state)
 	carrier(ALPHA, LAN, true);
 	run(1);
 	expect(ALPHA, PAIRED, ALIVE);
-	assert_true(w.nodes[ALPHA].epoch == 0);
+	assert_true(w.nodes[ALPHA].epoch == 1);
 	noted(ALPHA, "[R9] carrier is back on lan");
 }
 

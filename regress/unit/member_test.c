@@ -15,7 +15,24 @@ R1_peer_seen(void **state)
 	run(50);
 	expect(ALPHA, PAIRED, ALIVE);
 	expect(BRAVO, PAIRED, ALIVE);
-	noted(ALPHA, "[R1] bravo is seen, agreed on epoch 0");
+	noted(ALPHA, "[R1] bravo is seen, agreed on epoch 1");
+}
+
+/* What an earlier pair did at its epoch is over: fencing tokens grow. */
+static void
+R1_both_restarted(void **state)
+{
+	(void)state;
+	both_paired();
+	daemon_end(ALPHA);
+	daemon_end(BRAVO);
+	daemon_start(ALPHA);
+	daemon_start(BRAVO);
+	run(5000);
+	expect(ALPHA, PAIRED, ALIVE);
+	expect(BRAVO, PAIRED, ALIVE);
+	assert_true(w.nodes[ALPHA].epoch > 1);
+	assert_true(w.nodes[ALPHA].epoch == w.nodes[BRAVO].epoch);
 }
 
 static void
@@ -82,8 +99,8 @@ R1_solo(void **state)
 	run(2);
 	expect(BRAVO, ALONE, GONE);
 	assert_true(w.nodes[BRAVO].own_right);
-	assert_true(w.nodes[BRAVO].epoch == 1);
-	noted(BRAVO, "[R1] act alone: sole survivor at epoch 1, and alpha "
+	assert_true(w.nodes[BRAVO].epoch == 2);
+	noted(BRAVO, "[R1] act alone: sole survivor at epoch 2, and alpha "
 		     "was not heard");
 }
 
@@ -114,7 +131,7 @@ R1_solo_ends_with_pairing(void **state)
 	}
 	expect(ALPHA, PAIRED, ALIVE);
 	expect(BRAVO, PAIRED, ALIVE);
-	assert_true(w.nodes[ALPHA].epoch == 1);
+	assert_true(w.nodes[ALPHA].epoch == 2);
 }
 
 /* alpha dies again while bravo clears SOLO: bravo writes it back. */
@@ -181,7 +198,7 @@ R2_jeopardy(void **state)
 	run(5000);
 	expect(ALPHA, PAIRED, LOST);
 	expect(BRAVO, PAIRED, LOST);
-	assert_true(w.nodes[BRAVO].epoch == 0);
+	assert_true(w.nodes[BRAVO].epoch == 1);
 	noted(BRAVO, "[R2] alpha is lost: the last link failed in jeopardy");
 	/* It heals without a takeover and without a doubt. */
 	cut_both(false);
@@ -249,7 +266,7 @@ R3_takeover(void **state)
 	expect(BRAVO, ALONE, GONE);
 	assert_in_range(w.now - t, TAKEOVER - HEARTBEAT, TAKEOVER + DISK);
 	assert_false(w.nodes[BRAVO].own_right);
-	assert_true(w.nodes[BRAVO].epoch == 1 && w.nodes[BRAVO].disk.solo);
+	assert_true(w.nodes[BRAVO].epoch == 2 && w.nodes[BRAVO].disk.solo);
 	noted(BRAVO, "[R3] alpha is gone: all links fell silent at once, 150 "
 		     "ms since it was heard; silent peer takeover");
 }
@@ -264,7 +281,7 @@ R3_wait(void **state)
 	run(5000);
 	expect(BRAVO, PAIRED, LOST);
 	assert_true(w.nodes[BRAVO].stateless_gone);
-	assert_true(w.nodes[BRAVO].epoch == 0);
+	assert_true(w.nodes[BRAVO].epoch == 1);
 	noted(BRAVO, "silent peer wait: an operator decides (hactl seed "
 		     "--peer-is-down alpha)");
 	seed(BRAVO);
@@ -366,6 +383,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    T(R1_peer_seen),
 	    T(R1_seed),
+	    T(R1_both_restarted),
 	    T(R1_seed_refused),
 	    T(R1_solo),
 	    T(R1_solo_refused_is_at_once),
