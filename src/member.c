@@ -385,6 +385,10 @@ on_kernel_alive(struct mb *m, const struct mb_event *e)
 
 	if (p == NULL)
 		return;
+	/* Answers far apart may have a cut between them. */
+	if (mt_before(p->kernel_since, p->last) ||
+	    mb_ago_ms(m, p->kernel) > m->conf.dead_ms / 2)
+		p->kernel_since = m->now;
 	p->kernel = m->now;
 	mb_peer_tick(m, p);
 }

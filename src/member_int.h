@@ -59,7 +59,8 @@ struct peer {
 	monotime_t heard[HAD_LINKS_MAX];
 	bool link_down[HAD_LINKS_MAX];
 	monotime_t last; /* heard, any link */
-	monotime_t kernel; /* its kernel answered */
+	monotime_t kernel; /* its kernel answered last */
+	monotime_t kernel_since; /* and ever since, without a long gap */
 	bool aborted;
 	monotime_t aborted_at;
 	uint8_t refused; /* bitmap of links */

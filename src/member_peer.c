@@ -47,12 +47,17 @@ mb_peer_fresh(const struct mb *m, const struct peer *p)
 	       mb_ago_ms(m, p->last) < m->conf.dead_ms;
 }
 
-/* Its kernel answered after its daemon was heard last: it is frozen. */
+/*
+ * Its kernel has answered for so long that a daemon that runs would have been
+ * heard: it is frozen.  One answer proves nothing: after a cut the kernel's
+ * come first.
+ */
 static bool
 is_frozen(const struct mb *m, const struct peer *p)
 {
-	return p->kernel.us != 0 &&
-	       mt_sub_us(p->kernel, p->last) > m->conf.heartbeat_ms * 1000;
+	return !mt_before(p->kernel_since, p->last) &&
+	       mt_sub_us(p->kernel, p->kernel_since) >=
+		   m->conf.dead_ms * 1000 / 2;
 }
 
 /*

@@ -140,6 +140,10 @@ compared(const struct mir_status *st)
 	case MIR_CONN_FINISH:
 	case MIR_CONN_TARGET:
 		return true;
+	case MIR_CONN_WAIT:
+		/* Neither has ever had data: nothing can be stale. */
+		return st->disk == MIR_DISK_BLANK &&
+		       st->peer_disk == MIR_DISK_BLANK;
 	default:
 		return false;
 	}

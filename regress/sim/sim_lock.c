@@ -138,6 +138,7 @@ done(struct world *w, struct locker *l, const struct lkp_ans *a)
 			granted(w, l, a);
 		} else {
 			l->state = LK_HELD;
+			l->held_mode = l->mode; /* kept */
 		}
 		break;
 	case LK_UNLOCK:
@@ -269,6 +270,18 @@ lock_release(struct locker *l)
 	request(l, &r);
 }
 
+/*
+ * What is sure in both modes: a conversion may have been granted already when
+ * its client does not know it yet.
+ */
+static uint8_t
+meet(uint8_t a, uint8_t b)
+{
+	if ((a == LKM_CW && b == LKM_PR) || (a == LKM_PR && b == LKM_CW))
+		return LKM_CR;
+	return a < b ? a : b;
+}
+
 static void
 convert(struct world *w, struct locker *l)
 {
@@ -278,15 +291,10 @@ convert(struct world *w, struct locker *l)
 	r.mode = to;
 	r.flags = chance(w, 300) ? LKF_NOQUEUE : 0;
 	r.timeout_ms = chance(w, 200) ? (uint32_t)rnd_in(w, 50, 2000) : 0;
-	/*
-	 * Down: from now on no more is used than the new mode.  The old one
-	 * stays if the conversion fails, so nothing else may be assumed.
-	 */
 	l->asked = w->now;
 	l->state = LK_CONVERT;
 	l->want = to;
-	if (to == LKM_NL || (to == LKM_CR && l->held_mode != LKM_NL))
-		l->held_mode = to;
+	l->held_mode = meet(l->mode, to);
 	request(l, &r);
 }
 

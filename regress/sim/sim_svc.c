@@ -8,8 +8,6 @@
 
 #include "sim.h"
 
-enum { GUARD_DIES_US = 3000 };
-
 static void
 job_done(struct host *h, unsigned job, enum svc_result result, const char *text)
 {
@@ -136,9 +134,12 @@ svc_killed(struct host *h, bool power)
 		memset(h->active, 0, sizeof(h->active));
 		memset(h->addr, 0, sizeof(h->addr));
 		h->open_until = 0;
-	} else if (h->open_until > h->w->now + GUARD_DIES_US) {
-		/* The owner table goes with its socket. */
-		h->open_until = h->w->now + GUARD_DIES_US;
+	} else if (h->open_until > h->w->now) {
+		/*
+		 * The owner table goes with its socket, which is opened before
+		 * and so closed before those of the associations.
+		 */
+		h->open_until = h->w->now;
 	}
 }
 

@@ -340,18 +340,27 @@ R3_heartbeat_in_flight(void **state)
 	expect(BRAVO, ALONE, GONE);
 }
 
+/* Alpha's kernel acknowledges bravo's heartbeats. */
+static void
+kernel_answers(int64_t ms)
+{
+	struct mb_event k = {.type = MB_EV_KERNEL_ALIVE};
+
+	k.u.kernel_alive.peer = ALPHA;
+	for (; ms > 0; ms -= HEARTBEAT) {
+		run(ms < HEARTBEAT ? ms : HEARTBEAT);
+		step(BRAVO, k);
+	}
+}
+
 /* Frozen: the kernel answers.  Addresses may move first, data later. */
 static void
 R3_frozen(void **state)
 {
-	struct mb_event k = {.type = MB_EV_KERNEL_ALIVE};
-
 	(void)state;
 	both_paired();
 	freeze(ALPHA);
-	run(DEAD);
-	k.u.kernel_alive.peer = ALPHA;
-	step(BRAVO, k);
+	kernel_answers(DEAD);
 	expect(BRAVO, PAIRED, SILENT);
 	assert_true(w.nodes[BRAVO].stateless_gone);
 	run(TAKEOVER - DEAD + DISK);
@@ -363,18 +372,37 @@ R3_frozen(void **state)
 static void
 R3_frozen_in_jeopardy(void **state)
 {
+	(void)state;
+	both_paired();
+	w.cut[ALPHA][CROSS] = w.cut[BRAVO][CROSS] = true;
+	run(500);
+	freeze(ALPHA);
+	kernel_answers(DEAD);
+	run(TAKEOVER);
+	expect(BRAVO, ALONE, GONE);
+}
+
+/*
+ * The last link is cut and comes back: the peer's kernel answers before its
+ * daemon is heard.  That is no freeze.
+ */
+static void
+R2_kernel_first_after_cut(void **state)
+{
 	struct mb_event k = {.type = MB_EV_KERNEL_ALIVE};
 
 	(void)state;
 	both_paired();
 	w.cut[ALPHA][CROSS] = w.cut[BRAVO][CROSS] = true;
 	run(500);
-	freeze(ALPHA);
-	run(DEAD);
 	k.u.kernel_alive.peer = ALPHA;
 	step(BRAVO, k);
+	w.cut[ALPHA][LAN] = w.cut[BRAVO][LAN] = true;
+	run(DEAD);
+	step(BRAVO, k);
 	run(TAKEOVER);
-	expect(BRAVO, ALONE, GONE);
+	expect(BRAVO, PAIRED, LOST);
+	noted(BRAVO, "the last link failed in jeopardy");
 }
 
 int
@@ -393,6 +421,7 @@ main(void)
 	    T(R2_jeopardy),
 	    T(R2_link_down),
 	    T(R2_crash_in_jeopardy),
+	    T(R2_kernel_first_after_cut),
 	    T(R3_takeover),
 	    T(R3_wait),
 	    T(R3_aborted_and_refused),
