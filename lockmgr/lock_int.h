@@ -113,7 +113,8 @@ struct lk_res {
 	uint8_t bast_for; /* modes of the last round of BASTs */
 	bool bast_due; /* a holder came since */
 	bool frozen; /* mastered here, but not everything told */
-	bool val_told; /* frozen: val came from the old master; a ref */
+	bool val_told; /* frozen: val came from the old master */
+	bool kept; /* frozen: a reference, so that val stays until it thaws */
 	bool used;
 };
 LIST_HEAD(lk_resl, lk_res);
@@ -274,6 +275,8 @@ void lk_master_msg(struct lk *, uint8_t from, const struct lkw_msg *);
 void lk_master_purge(struct lk *, uint8_t node);
 /* Drops the locks of a node that it did not tell of in this round. */
 void lk_master_sweep(struct lk *, uint8_t node);
+/* Frozen no more: lets go of what kept the value. */
+void lk_master_unkeep(struct lk *, struct lk_res *);
 /* Forgets the master's part of a resource that moved away. */
 void lk_master_drop(struct lk *, struct lk_res *);
 

@@ -94,6 +94,30 @@ on_unlock(struct lk *lk, uint8_t from, const struct lkw_msg *msg)
 
 /* Rebuilding. */
 
+/*
+ * Nobody may hold the resource at this moment; what is known of its value has
+ * to stay, because others may still tell that they do.
+ */
+static void
+keep(struct lk_res *r)
+{
+	ASSERT(r->frozen);
+	if (!r->kept)
+		r->refs++;
+	r->kept = true;
+}
+
+void
+lk_master_unkeep(struct lk *lk, struct lk_res *r)
+{
+	bool kept = r->kept;
+
+	r->kept = false;
+	r->val_told = false;
+	if (kept)
+		lk_res_put(lk, r);
+}
+
 static void
 merge_value(struct lk_res *r, const struct lkw_val *v)
 {
@@ -132,6 +156,7 @@ adopt(struct lk *lk, uint8_t from, struct lk_res *r, const struct lkw_msg *msg)
 		merge_value(r, &msg->val);
 	if (msg->state == OWN_UNLOCK) {
 		merge_write(r, msg);
+		keep(r);
 		tell_simple(lk, from, LKW_UNLOCKED, msg);
 		return;
 	}
@@ -249,10 +274,9 @@ on_value(struct lk *lk, uint8_t from, const struct lkw_msg *msg)
 		return;
 	}
 	merge_value(r, &msg->val);
-	/* The first one keeps its reference until the resource thaws. */
-	if (r->val_told)
-		lk_res_put(lk, r);
 	r->val_told = true;
+	keep(r);
+	lk_res_put(lk, r);
 }
 
 void
@@ -349,8 +373,6 @@ lk_master_drop(struct lk *lk, struct lk_res *r)
 	r->bast_for = 0;
 	r->bast_due = false;
 	r->frozen = false;
-	if (r->val_told)
-		lk_res_put(lk, r);
-	r->val_told = false;
+	lk_master_unkeep(lk, r);
 	lk_res_put(lk, r);
 }

@@ -568,10 +568,8 @@ lkq_thaw(struct lk *lk, struct lk_res *r)
 	if (!r->val_told && r->holders[LKM_CW] + r->holders[LKM_PR] +
 				    r->holders[LKM_PW] + r->holders[LKM_EX] ==
 				0)
-		r->val.valid = false;
-	if (r->val_told)
-		lk_res_put(lk, r);
-	r->val_told = false;
+		lkq_invalidate(r);
+	lk_master_unkeep(lk, r);
 	r->bast_due = true;
 	r->bast_for = 0xff;
 	lkq_run(lk, r, true);
