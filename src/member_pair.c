@@ -65,7 +65,11 @@ mb_pair_alone(struct mb *m, struct peer *p, enum mb_peer verdict,
 	mb_persist(m, GOAL_ALONE);
 }
 
-/* R1: the sole survivor at the highest epoch starts again. */
+/*
+ * R1: the sole survivor at the highest epoch starts again.  At a new epoch:
+ * what its daemon before did is over, and must not be mistaken for what comes
+ * (fencing tokens).
+ */
 static void
 alone_again(struct mb *m, const char *why)
 {
@@ -75,9 +79,7 @@ alone_again(struct mb *m, const char *why)
 	mb_say(m, HAD_INFO, "R1",
 	    "act alone: sole survivor at epoch %llu, and %s %s",
 	    (unsigned long long)m->epoch, p->name, why);
-	m->own_right = true;
-	mb_set_peer(m, p, MB_PEER_GONE, false, "R1");
-	mb_set_self(m, MB_ALONE, "R1");
+	mb_pair_alone(m, p, MB_PEER_GONE, "R1", true);
 }
 
 static bool

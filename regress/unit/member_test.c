@@ -96,10 +96,12 @@ R1_solo(void **state)
 	daemon_start(BRAVO);
 	run(TAKEOVER - 1);
 	expect(BRAVO, INERT, UNKNOWN);
-	run(2);
+	run(2 + DISK);
 	expect(BRAVO, ALONE, GONE);
 	assert_true(w.nodes[BRAVO].own_right);
-	assert_true(w.nodes[BRAVO].epoch == 2);
+	/* Fencing tokens of the daemon before are not given out again. */
+	assert_true(w.nodes[BRAVO].epoch == 3);
+	assert_true(w.nodes[BRAVO].disk.epoch == 3);
 	noted(BRAVO, "[R1] act alone: sole survivor at epoch 2, and alpha "
 		     "was not heard");
 }
@@ -113,6 +115,7 @@ R1_solo_refused_is_at_once(void **state)
 	daemon_start(BRAVO);
 	run(3);
 	refused(BRAVO, LAN);
+	run(DISK);
 	expect(BRAVO, ALONE, GONE);
 	noted(BRAVO, "alpha refuses: its daemon does not run");
 }
