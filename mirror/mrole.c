@@ -234,8 +234,17 @@ mir_demote(struct mir *m, const struct mir_event *ev)
 {
 	uint64_t token = ev->u.demote.token;
 
-	if (m->op == OP_PROMOTE_HELD)
+	bool late = m->op == OP_PROMOTE_SAVE;
+
+	if (m->op == OP_PROMOTE_HELD || late)
 		end_op(m, false, "demoted meanwhile");
+	if (late) { /* the disk may say primary already: take that back */
+		m->sb.flags &= ~(uint32_t)MMETA_F_PRIMARY;
+		m->op = OP_DEMOTE_SAVE;
+		m->op_token = token;
+		m->op_seq = mir_save(m);
+		return;
+	}
 	if (m->op != OP_NONE) {
 		m->ops->done(m->ctx, token, false,
 		    "another change of role is under way");

@@ -640,6 +640,28 @@ promotion_waits_for_the_other_to_be_demoted(void **state)
 }
 
 static void
+a_demotion_overtakes_a_promotion(void **state)
+{
+	(void)state;
+	for (int at = 0; at < 8; at++) {
+		struct world *w = w_new_pair(230);
+
+		w_connect(w);
+		w_run_ms(w, 1000);
+		w_promote(w, 1, 60);
+		for (int i = 0; i < at; i++)
+			w_work(w);
+		w_demote(w, 1, 61);
+		w_run(w);
+		assert_int_equal(w->n[1].done_token, 61);
+		assert_true(w->n[1].done_ok);
+		assert_false(w_status(w, 1).primary);
+		start_primary(w, 2);
+		end_in_sync(w);
+	}
+}
+
+static void
 in_doubt_nothing_is_answered(void **state)
 {
 	struct world *w = new_synced(24);
@@ -1116,6 +1138,7 @@ main(void)
 	    cmocka_unit_test(a_damaged_map_is_taken_as_dirty),
 	    cmocka_unit_test(demote_drains_and_then_nothing_is_served),
 	    cmocka_unit_test(promotion_waits_for_the_other_to_be_demoted),
+	    cmocka_unit_test(a_demotion_overtakes_a_promotion),
 	    cmocka_unit_test(in_doubt_nothing_is_answered),
 	    cmocka_unit_test(demoted_by_force_nothing_waits),
 	    cmocka_unit_test(split_brain_is_seen_and_nothing_is_discarded),
