@@ -79,7 +79,7 @@ nd_new(const struct conf *conf, uint8_t self, const struct nd_disk *disks,
 	for (unsigned l = 0; l < HAD_LINKS_MAX; l++)
 		nd->carrier[l] = true;
 	nd->hb_at = nd->member_at = nd->svc_at = nd->vip_at = nd->lock_at =
-	    nd->armed = MT_NEVER;
+	    nd->leave_at = nd->armed = MT_NEVER;
 	for (unsigned i = 0; i < HAD_VOLUMES_MAX; i++)
 		nd->mir_at[i] = MT_NEVER;
 	if (!make_cores(nd, disks)) {
@@ -159,7 +159,9 @@ settle(struct nd *nd)
 		} else if (nd->views_due) {
 			nd_views(nd);
 		} else {
-			break;
+			nd_vouch(nd);
+			if (nd->inner_used == 0)
+				break;
 		}
 	}
 }
@@ -193,6 +195,8 @@ timers(struct nd *nd)
 		in->u.mir.type = MIR_TIMER;
 		in->vol = i;
 	}
+	if (due(nd, &nd->leave_at))
+		nd_mir_stop(nd);
 	nd_beat(nd);
 }
 
@@ -203,6 +207,7 @@ arm(struct nd *nd)
 
 	at = mt_min(at, mt_min(nd->member_at, nd->svc_at));
 	at = mt_min(at, mt_min(nd->vip_at, nd->lock_at));
+	at = mt_min(at, nd->leave_at);
 	for (uint16_t i = 0; i < nd->conf->n_volumes; i++)
 		at = mt_min(at, nd->mir_at[i]);
 	if (at.us == nd->armed.us)

@@ -125,6 +125,8 @@ struct nd {
 	struct nd_inner inner[ND_INNER_MAX]; /* ring */
 	unsigned inner_head, inner_used;
 
+	bool leaving; /* services are stopped: locks are given up */
+	monotime_t leave_at; /* then volumes, then the goodbye */
 	unsigned stopping; /* volumes that have still to answer STOP */
 	uint64_t refused_stale, refused_malformed;
 	monotime_t malformed_at; /* not before: next note about one */
@@ -159,6 +161,7 @@ uint32_t nd_session_rx(const struct nd_session *);
 /* node_member.c */
 struct mb *nd_member_new(struct nd *);
 void nd_views(struct nd *); /* tells every core what changed */
+void nd_vouch(struct nd *);
 
 /* node_svc.c */
 struct svc *nd_svc_new(struct nd *);
@@ -182,5 +185,6 @@ void nd_mir_peer(struct nd *, struct nd_peer *, bool up);
 /* node_lock.c */
 struct lk *nd_lock_new(struct nd *);
 void nd_lock_view(struct nd *);
+void nd_lock_leave(struct nd *); /* then nd_mir_stop */
 
 #endif

@@ -106,6 +106,10 @@ nd_lock_view(struct nd *nd)
 	case MB_PAIRED:
 	case MB_STOPPING:
 	case MB_ALONE:
+		if (nd->leaving) {
+			v->state = LK_VIEW_LOST;
+			break;
+		}
 		v->state = undecided ? LK_VIEW_STOPPED : LK_VIEW_RUNNING;
 		break;
 	case MB_DOUBT:
@@ -124,4 +128,23 @@ nd_lock_view(struct nd *nd)
 	/* Once locks may have been granted, to lose the right loses them. */
 	if (v->state == LK_VIEW_RUNNING)
 		nd->lock_ran = true;
+}
+
+/*
+ * The peer grants what was held here as soon as it hears the goodbye.  So the
+ * holders are told first, and have their grace.
+ */
+void
+nd_lock_leave(struct nd *nd)
+{
+	struct lk_status st;
+
+	ASSERT(!nd->leaving);
+	lk_status(nd->lock, &st);
+	nd->leaving = true;
+	nd->views_due = true;
+	nd->leave_at = nd->now;
+	if (st.granted > 0 || st.converting > 0)
+		nd->leave_at = mt_add_ms(
+		    nd->now, nd->conf->t.takeover_ms - nd->conf->t.lease_ms);
 }

@@ -177,15 +177,37 @@ svc_view(struct nd *nd)
 	}
 }
 
+/*
+ * After a doubt the peer may run what this node still holds: an address
+ * without data moves without a new epoch.  So its word is awaited.
+ */
+static bool
+peer_has_told(struct nd *nd)
+{
+	struct svc_status st;
+
+	for (unsigned i = 0; i < nd->n_peers; i++)
+		if (nd->peers[i].verdict != MB_PEER_ALIVE ||
+		    nd->peers[i].digest != nd->conf->digest)
+			return true;
+	svc_status(nd->svc, &st);
+	for (uint16_t i = 0; i < st.n_services; i++)
+		if (!st.services[i].peer_known)
+			return false;
+	return true;
+}
+
 /* The daemon stands behind its addresses only while it may. */
-static void
-vouch(struct nd *nd)
+void
+nd_vouch(struct nd *nd)
 {
 	bool on = nd->state == MB_PAIRED || nd->state == MB_ALONE ||
 		  nd->state == MB_STOPPING;
 	struct nd_inner *in;
 
 	if (on == nd->vouch_told)
+		return;
+	if (on && nd->state == MB_PAIRED && !peer_has_told(nd))
 		return;
 	nd->vouch_told = on;
 	in = nd_inner_put(nd, ND_IN_VIP);
@@ -201,6 +223,8 @@ nd_views(struct nd *nd)
 		nd_session_check(nd, &nd->peers[i]);
 	nd_mir_views(nd);
 	nd_lock_view(nd);
-	vouch(nd);
+	/* At once when it ends; else when all is quiet, see settle. */
+	if (nd->vouch_told)
+		nd_vouch(nd);
 	svc_view(nd);
 }

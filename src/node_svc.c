@@ -296,7 +296,7 @@ op_stopped(void *ctx, bool clean)
 	struct nd *nd = ctx;
 
 	if (clean)
-		nd_mir_stop(nd);
+		nd_lock_leave(nd);
 	else
 		/* No goodbye: the peer must not think that all is free. */
 		nd->ops->done(nd->ctx, false);

@@ -386,6 +386,7 @@ void addr_add(struct host *, uint16_t id);
 void addr_del(struct host *, uint16_t id);
 void addr_lease(
     struct host *, uint64_t seq, const struct vip_set *, monotime_t until);
+bool guard_open(const struct host *, unsigned id);
 bool answers(const struct host *, unsigned id); /* now, at true time */
 void addr_check(struct world *);
 

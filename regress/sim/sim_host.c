@@ -209,7 +209,7 @@ op_announce(void *ctx, uint16_t id)
 	struct host *h = ctx;
 
 	detail(h->w, "%s announces address %u", h->name, id);
-	if (!answers(h, id))
+	if (!guard_open(h, id))
 		violation(h->w, "I1",
 		    "%s announces address %u behind a closed guard", h->name,
 		    id);

@@ -219,10 +219,16 @@ svc_export(struct host *h, uint16_t vol, bool on)
 }
 
 bool
+guard_open(const struct host *h, unsigned id)
+{
+	return h->powered && h->addr[id] && h->w->now < h->open_until &&
+	       vip_set_has(&h->open, (uint16_t)id);
+}
+
+bool
 answers(const struct host *h, unsigned id)
 {
-	return h->powered && h->addr[id] && h->carrier[LAN] &&
-	       h->w->now < h->open_until && vip_set_has(&h->open, (uint16_t)id);
+	return h->carrier[LAN] && guard_open(h, id);
 }
 
 /* The address without data may be doubled when nothing joins the nodes. */
