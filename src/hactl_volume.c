@@ -35,7 +35,10 @@ static int
 make_fs(const char *type, const struct conf_volume *v, uint64_t bytes)
 {
 	char prog[32], size[32];
-	const char *ext[] = {prog, "-q", "-F", v->device, size, NULL};
+	/* Nothing is left to be initialised later: that would be mirrored. */
+	char lazy[] = "lazy_itable_init=0,lazy_journal_init=0";
+	const char *ext[] = {
+	    prog, "-q", "-F", "-E", lazy, v->device, size, NULL};
 	const char *xfs[] = {prog, "-q", "-f", "-d", size, v->device, NULL};
 	bool is_xfs = strcmp(type, "xfs") == 0;
 	int status;
