@@ -43,6 +43,11 @@ enum lk_view_state {
 	 */
 	LK_VIEW_STOPPED,
 	/*
+	 * This node may have been declared dead without knowing: as STOPPED,
+	 * and what is mastered here does not go on either.  Short.
+	 */
+	LK_VIEW_DOUBT,
+	/*
 	 * This node is isolated or was declared dead: every lock of its
 	 * clients is void and they are told at once.
 	 */

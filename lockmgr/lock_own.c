@@ -10,7 +10,7 @@
 bool
 lk_own_reachable(const struct lk *lk, const struct lk_res *r)
 {
-	if (r->master == 0)
+	if (r->master == 0 || lk->view.state == LK_VIEW_DOUBT)
 		return false;
 	if (r->master == lk->conf.self)
 		return !r->frozen;

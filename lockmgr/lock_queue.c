@@ -346,6 +346,10 @@ lkq_run(struct lk *lk, struct lk_res *r, bool recover)
 
 	if (r->frozen)
 		return;
+	if (lk->view.state == LK_VIEW_DOUBT) {
+		r->bast_due = true; /* looked at again by settle */
+		return;
+	}
 	for (m = TAILQ_FIRST(&r->converting); m != NULL; m = next) {
 		next = TAILQ_NEXT(m, on_queue);
 		if (!grantable(r, m, false, recover))

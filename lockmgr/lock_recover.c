@@ -249,6 +249,8 @@ bury(struct lk *lk, nodeset_t dead)
 static const char *
 must_stop(const struct lk *lk, const struct lk_view *v)
 {
+	if (v->state == LK_VIEW_DOUBT)
+		return "this node may have been declared dead";
 	if (v->state == LK_VIEW_STOPPED)
 		return "the fate of a node is undecided";
 	if (lk->ring & ~(v->members | v->dead))

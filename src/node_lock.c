@@ -113,7 +113,7 @@ nd_lock_view(struct nd *nd)
 		v->state = undecided ? LK_VIEW_STOPPED : LK_VIEW_RUNNING;
 		break;
 	case MB_DOUBT:
-		v->state = LK_VIEW_STOPPED;
+		v->state = LK_VIEW_DOUBT;
 		break;
 	case MB_ISOLATED:
 		v->state = LK_VIEW_LOST;

@@ -80,6 +80,9 @@ willing(const struct nd *nd, const struct nd_peer *p, bool bulk)
 {
 	if (bulk ? !p->bulk_up : !p->ctl_up)
 		return false;
+	/* A lock granted before the doubt must not be taken after it. */
+	if (nd->state == MB_DOUBT && !bulk)
+		return false;
 	if (nd->state != MB_PAIRED && nd->state != MB_DOUBT &&
 	    nd->state != MB_STOPPING && nd->state != MB_ISOLATED)
 		return false;
