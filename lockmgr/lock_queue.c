@@ -489,38 +489,6 @@ lkq_weaker(uint8_t old, uint8_t mode)
 }
 
 /*
- * The dead master may have granted a conversion without its owner hearing of
- * it.  One to a weaker mode gave the old one up, so it is done first.  For
- * the others: if somebody holds what the old mode does not allow, it has.
- */
-static void
-fix_conversions(struct lk *lk, struct lk_res *r)
-{
-	struct lk_mst *m, *next;
-
-	for (m = TAILQ_FIRST(&r->converting); m != NULL; m = next) {
-		next = TAILQ_NEXT(m, on_queue);
-		if (lkq_weaker(m->gr, m->rq))
-			grant(lk, r, m);
-	}
-	for (m = TAILQ_FIRST(&r->converting); m != NULL; m = next) {
-		bool was = false;
-
-		next = TAILQ_NEXT(m, on_queue);
-		for (unsigned mode = 0; mode < LKM_COUNT; mode++) {
-			uint32_t n = r->holders[mode] - (m->gr == mode);
-
-			if (n > 0 && !lkm_compat(mode, m->gr))
-				was = true;
-		}
-		if (was) {
-			grant(lk, r, m);
-			next = TAILQ_FIRST(&r->converting);
-		}
-	}
-}
-
-/*
  * Who waits on a resource that was rebuilt: places anew, NOQUEUE refused,
  * deadlocks found, owners told.
  */
@@ -561,13 +529,18 @@ settle_waiters(struct lk *lk, struct lk_res *r, struct lk_mstq *q)
 	}
 }
 
+/*
+ * A resource that was rebuilt.  Conversions are granted out of order where
+ * they can be: the dead master may have granted one without its owner hearing
+ * of it, and then nobody holds what would be in its way, whatever is held
+ * since.
+ */
 void
 lkq_thaw(struct lk *lk, struct lk_res *r)
 {
 	ASSERT(r->frozen && r->master == lk->conf.self);
 	r->refs++;
 	r->frozen = false;
-	fix_conversions(lk, r);
 	/* A value whose last writer is not proven is not valid. */
 	if (!r->val_told && r->holders[LKM_CW] + r->holders[LKM_PR] +
 				    r->holders[LKM_PW] + r->holders[LKM_EX] ==

@@ -576,14 +576,18 @@ a_granted_conversion_is_proven_by_other_holders(void **state)
 {
 	struct world *w = three();
 	char r = w_res_of(7, 3);
-	uint64_t a, conv, cw;
+	uint64_t a, nl, ex, conv, cw;
 
 	(void)state;
+	nl = granted(w, 1, 1, r, LKM_NL, 0);
 	a = granted(w, 1, 0, r, LKM_PR, 0);
+	/* Another conversion is ahead, and cannot be granted. */
+	ex = w_convert(w, 1, 1, nl, LKM_EX, 0);
+	is(w, 1, 1, ex, -1);
 	conv = w_convert(w, 1, 0, a, LKM_CW, 0);
 	w_deliver(w, 0);
 	w_drop(w, 3, 1); /* the grant */
-	cw = w_lockf(w, 2, 0, r, LKM_CW, 0, 0);
+	cw = w_lockf(w, 2, 0, r, LKM_CW, LKF_NOORDER, 0);
 	is(w, 2, 0, cw, LKE_OK);
 	is(w, 1, 0, conv, -1);
 	w_kill(w, 3);
@@ -593,6 +597,7 @@ a_granted_conversion_is_proven_by_other_holders(void **state)
 	w_view(w, 2, LK_VIEW_RUNNING, 3, 4, 2);
 	is(w, 1, 0, conv, LKE_OK);
 	assert_int_equal(w_ans(w, 1, 0, LKP_DONE, conv)->mode, LKM_CW);
+	is(w, 1, 1, ex, -1);
 	w_free(w);
 }
 
@@ -664,10 +669,17 @@ a_value_without_proof_is_not_valid(void **state)
 	(void)state;
 	granted(w, 1, 0, r, LKM_NL, 0);
 	write_value(w, 1, 1, r, "old");
-	/* It was the master, and could have written last. */
-	write_value(w, 2, 0, r, "new");
+	/* It has read "old", which is valid as far as it knows. */
+	granted(w, 1, 3, r, LKM_CR, LKF_VALBLK);
+	/* Node 2 was the master, and could have written last. */
+	granted(w, 2, 1, r, LKM_NL, 0);
+	{
+		uint64_t a = granted(w, 2, 0, r, LKM_PW, 0);
+
+		w_value(w, LKP_UNLOCK, 2, 0, a, 0, LKF_VALBLK, "new");
+	}
 	two_dies(w, 2);
-	value_is(w, 1, 2, w_lockf(w, 1, 2, r, LKM_EX, LKF_VALBLK, 0), NULL);
+	value_is(w, 1, 2, w_lockf(w, 1, 2, r, LKM_PW, LKF_VALBLK, 0), NULL);
 	w_free(w);
 }
 
