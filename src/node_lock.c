@@ -121,7 +121,8 @@ nd_lock_view(struct nd *nd)
 	case MB_OFF:
 	case MB_INERT:
 	case MB_SELF_N:
-		/* Demoted: somebody else may hold what was held here. */
+		/* Demoted: somebody else may hold what was held here, now. */
+		v->grace_ms = 0;
 		v->state = nd->lock_ran ? LK_VIEW_LOST : LK_VIEW_INERT;
 		break;
 	}

@@ -86,7 +86,7 @@ liveness(struct world *w)
 	}
 	w->lock_calm = true;
 	if (!run_till(w, no_waiter, 20000))
-		violation(w, "I6", "a lock client is stuck");
+		violation(w, "I6", "a lock client is stuck: %s", lock_stuck(w));
 	/* Reads of everything, then silence. */
 	run_ms(w, 1000);
 	w->vol_gap_us = 0;

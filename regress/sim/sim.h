@@ -408,6 +408,7 @@ void lock_hangup(struct host *, uint32_t client, const char *why);
 void lock_killed(struct host *);
 void lock_boot(struct host *);
 bool lock_idle(const struct world *); /* nobody holds or waits */
+const char *lock_stuck(struct world *);
 /* For scenes: one request of one client. */
 void lock_ask(struct locker *, uint8_t name, uint8_t mode, uint32_t flags);
 void lock_release(struct locker *);

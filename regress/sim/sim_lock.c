@@ -39,19 +39,28 @@ request(struct locker *l, struct lkp_req *r)
 
 	r->space = l->space;
 	r->cookie = l->cookie = ++l->h->w->cookie;
+	detail(l->h->w,
+	    "%s client %u: op %u mode %u on %s, lock %llx, cookie %llu",
+	    l->h->name, l->slot, r->op, r->mode, names[l->name],
+	    (unsigned long long)r->lock, (unsigned long long)r->cookie);
 	lkp_put_hdr(bytes, 1);
 	lkp_put_req(bytes + LKP_HDR_LEN, r);
 	lock_mail(l, ND_EV_LOCK_MSG, bytes, sizeof(bytes));
 }
 
-/* The frozen daemon of a client cannot tell it anything: see had(8). */
+/*
+ * A frozen daemon cannot tell its clients anything, and a thawed one does not
+ * know yet: what fencing tokens are for.
+ */
 static bool
-deaf(const struct host *h)
+deaf(struct host *h)
 {
 	const struct world *w = h->w;
 
-	return h->paused &&
-	       w->now - h->paused_at > (int64_t)w->conf->t.lease_ms * MS;
+	if (h->paused)
+		return w->now - h->paused_at >
+		       (int64_t)w->conf->t.lease_ms * MS;
+	return h->running && status(h)->member.self == MB_DOUBT;
 }
 
 static bool
@@ -117,7 +126,11 @@ dropped(struct locker *l, int64_t grace_ms)
 	/* It may use up the grace that it was promised, and does. */
 	if (l->holds)
 		l->held_until = l->h->w->now + grace_ms * MS * 97 / 100;
-	l->state = LK_IDLE;
+	/* A request under way has an answer of its own. */
+	if (l->state == LK_HELD)
+		l->state = LK_IDLE;
+	else if (l->state == LK_CONVERT)
+		l->state = LK_UNLOCK;
 	l->lock = 0;
 }
 
@@ -370,6 +383,49 @@ lock_idle(const struct world *w)
 		if (w->locker[i].state != LK_IDLE)
 			return false;
 	return true;
+}
+
+/* What each daemon knows of its locks, into the trace. */
+static void
+lock_dump(struct world *w)
+{
+	for (unsigned i = 0; i < HOSTS; i++) {
+		struct lk_iter it = {0};
+		struct lk_row r;
+
+		while (w->host[i].running &&
+		       lk_status_next(nd_locks(w->host[i].nd), &it, &r))
+			say(w,
+			    "  %s: %.*s node %u lock %llx %s %s>%s master %u "
+			    "pid %u %s",
+			    w->host[i].name, r.name_len, (const char *)r.name,
+			    r.node, (unsigned long long)r.lock,
+			    lk_row_state_name(r.state), lkm_name(r.mode),
+			    lkm_name(r.rqmode), r.master, r.pid, r.why);
+	}
+}
+
+const char *
+lock_stuck(struct world *w)
+{
+	static const char *const states[] = {
+	    "idle", "asked", "holds", "converts", "unlocks"};
+	static char text[120];
+
+	lock_dump(w);
+	for (unsigned i = 0; i < NITEMS(w->locker); i++) {
+		const struct locker *l = &w->locker[i];
+
+		if (l->state == LK_IDLE)
+			continue;
+		snprintf(text, sizeof(text),
+		    "%s client %u %s %s (%s) on %s for %lld ms", l->h->name,
+		    l->slot, states[l->state], lkm_name(l->mode),
+		    lkm_name(l->want), names[l->name],
+		    (long long)((w->now - l->asked) / MS));
+		return text;
+	}
+	return "nobody";
 }
 
 void
