@@ -471,11 +471,7 @@ tp_expire(struct tp_slot *slot, monotime_t now)
 			tp_doom(a, TP_TIMEOUT, true);
 			continue;
 		}
-		/* Without a session of ctl it could not prove itself. */
-		if (slot->ep->kind != TP_CTL && !slot->peer->have_session)
-			tp_doom(a, TP_LOCAL, true);
-		else
-			tp_refuse(a, "it did not prove itself in time");
+		tp_refuse(a, "it did not prove itself in time");
 	}
 }
 

@@ -10,10 +10,9 @@
 #include <string.h>
 
 enum {
-	/* Bounded work for one wake-up. */
-	READ_MESSAGES = 32,
-	READ_BYTES = 256 << 10,
-	FLUSH_MESSAGES = 64,
+	/* Bounded work for one wake-up; others want to run, too. */
+	TURN_MESSAGES = 32,
+	TURN_US = 1000,
 	/* Streams of the kernel: ours + 1, 0 is for seal. */
 	STREAM_URGENT = 1,
 };
@@ -212,15 +211,19 @@ tp_control(struct tp_assoc *a)
 	}
 }
 
+/* What is left over is sealed in slot->out: EPOLLOUT comes back to it. */
 void
 tp_flush(struct tp_slot *slot)
 {
+	monotime_t end = mt_add_us(loop_now(), TURN_US);
 	int i;
 
-	for (i = 0; i < FLUSH_MESSAGES && slot->up != NULL; i++) {
+	for (i = 0; i < TURN_MESSAGES && slot->up != NULL; i++) {
 		if (!tp_push_out(slot) || !tp_next_out(slot))
 			break;
 		tp_control(slot->up);
+		if (!mt_before(loop_now(), end))
+			break;
 	}
 	if (slot->up != NULL)
 		tp_control(slot->up);
@@ -398,9 +401,8 @@ tp_got_credit(struct tp_assoc *a, uint64_t credit)
 		tp_refuse(a, "credit for what was never sent");
 		return;
 	}
+	/* What it permits is sent at the end of the turn, not for each. */
 	a->credited = credit;
-	tp_flush(a->slot);
-	tp_tell_writable(a->slot);
 }
 
 static void
@@ -599,27 +601,25 @@ tp_io(sd_event_source *source, int fd, uint32_t events, void *arg)
 {
 	struct tp_ep *ep = arg;
 	struct tp *tp = ep->tp;
+	monotime_t end = mt_add_us(loop_now(), TURN_US);
 	struct tp_slot *slot;
-	size_t n, bytes = 0;
 	unsigned i;
 
 	(void)source;
 	(void)fd;
-	for (i = 0; i < READ_MESSAGES && bytes < READ_BYTES; i++) {
-		n = tp_read(ep);
-		if (n == 0)
-			break;
-		bytes += n;
+	(void)events;
+	for (i = 0; i < TURN_MESSAGES && tp_read(ep) > 0; i++) {
 		tp_reap(tp);
+		if (!mt_before(loop_now(), end))
+			break;
 	}
-	if ((events & EPOLLOUT) != 0)
-		for (i = 0; i < tp->conf.n_peers; i++) {
-			slot = &tp->peers[i].slots[ep - tp->eps];
-			tp_flush(slot);
-			tp_tell_writable(slot);
-			if (tp->draining)
-				tp_wake(tp);
-		}
+	for (i = 0; i < tp->conf.n_peers; i++) {
+		slot = &tp->peers[i].slots[ep - tp->eps];
+		tp_flush(slot);
+		tp_tell_writable(slot);
+		if (tp->draining)
+			tp_wake(tp);
+	}
 	tp_reap(tp);
 	return 0;
 }

@@ -31,8 +31,10 @@ diag "primary path silently lost: $STAT"
 is "$(stat_of .ctl_gaps)" 0 "primary path silently lost: no message is lost"
 at_most "$(stat_of .ctl_max_us)" 250000 \
 	"primary path silently lost: the latest message, in us"
+settle 2
+pair_stat bravo
 is "$(stat_of '.links[1].hb > 30')" true "the other link's heartbeats pass"
-is "$(stat_of '.links[0].hb < 5')" true "this link's do not"
+is "$(stat_of '.links[0].hb')" 0 "this link's do not"
 refuse "no association is lost" grep -q ' lost ' "$(pair_log alpha)"
 t=$(boot_ms)
 heal
@@ -49,12 +51,15 @@ refuse "healed: no association was lost" grep -q ' lost ' "$(pair_log alpha)"
 pair_stat alpha
 pair_stat bravo
 one_way alpha cross in on
-settle 3
+settle 2
 pair_stat alpha
-is "$(stat_of '.links[0].hb < 5 and .links[1].hb > 20')" true \
-	"one-way loss: the deaf end hears no heartbeats on that link"
 is "$(stat_of .ctl_gaps)" 0 "one-way loss: messages pass"
 at_most "$(stat_of .ctl_max_us)" 300000 "one-way loss: the latest, in us"
+settle 2
+pair_stat alpha
+is "$(stat_of '.links[0].hb')" 0 \
+	"one-way loss: the deaf end hears no heartbeats on that link"
+is "$(stat_of '.links[1].hb > 20')" true "one-way loss: it does on the other"
 pair_stat bravo
 is "$(stat_of '.links[0].hb > 20')" true \
 	"one-way loss: the other end hears them still"

@@ -120,9 +120,6 @@ send_bulk(void)
 		memset(bulk, (int)(h.seq & 0xff), 64 + sizeof(h));
 		h.sum = sum_of(bulk + sizeof(h), P.bulk_size - sizeof(h));
 		memcpy(bulk, &h, sizeof(h));
-		if (tp_credit(P.tp, P.conf.peers[0].id) < P.bulk_size / 2 &&
-		    P.conf.window_bytes < (8 << 20))
-			break;
 		if (tp_send(P.tp, P.conf.peers[0].id, TP_BULK, 0, 1, bulk,
 			P.bulk_size) == -1)
 			break;

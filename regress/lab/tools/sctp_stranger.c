@@ -38,7 +38,8 @@ address(const char *text, const char *port)
 	return a;
 }
 
-static void
+/* False: it was refused before it could say anything. */
+static bool
 say(int fd, const char *mode)
 {
 	static char bytes[100 * 1024];
@@ -62,8 +63,8 @@ say(int fd, const char *mode)
 	} else if (strcmp(mode, "silent") != 0) {
 		errx(2, "%s: not a mode", mode);
 	}
-	if (len > 0)
-		(void)sctp_sendmsg(fd, bytes, len, NULL, 0, 0, 0, 0, 0, 0);
+	return len == 0 ||
+	       sctp_sendmsg(fd, bytes, len, NULL, 0, 0, 0, 0, 0, 0) != -1;
 }
 
 static int
@@ -117,9 +118,12 @@ main(int argc, char **argv)
 		printf("refused %d\n", (int)((loop_now().us - begin) / 1000));
 		return 0;
 	}
-	say(p.fd, argv[1]);
-	while (poll(&p, 1, 5000 - (int)((loop_now().us - begin) / 1000)) == 1) {
-		n = recv(p.fd, buf, sizeof(buf), 0);
+	signal(SIGPIPE, SIG_IGN);
+	n = say(p.fd, argv[1]) ? 1 : -1;
+	while (n == -1 ||
+	       poll(&p, 1, 5000 - (int)((loop_now().us - begin) / 1000)) == 1) {
+		if (n != -1)
+			n = recv(p.fd, buf, sizeof(buf), 0);
 		if (n > 0)
 			continue;
 		printf("closed %d\n", (int)((loop_now().us - begin) / 1000));
