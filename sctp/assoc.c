@@ -589,6 +589,20 @@ tp_next(const struct tp *tp)
 	return next;
 }
 
+/* Sysctls are read and complained of, never written. */
+static void
+tp_warn(struct tp *tp)
+{
+	char text[512], *rest = text, *line;
+
+	tp->warned = true;
+	if (tp_probe(text, sizeof(text)) == -1)
+		return;
+	while ((line = strsep(&rest, "\n")) != NULL)
+		if (line[0] != '\0')
+			tp->cb->note(tp->ctx, HAD_WARN, "transport", line);
+}
+
 void
 tp_tick(void *arg, monotime_t now)
 {
@@ -596,6 +610,8 @@ tp_tick(void *arg, monotime_t now)
 	struct tp_peer *peer;
 	unsigned i, j;
 
+	if (!tp->warned)
+		tp_warn(tp);
 	tp_reap(tp);
 	for (i = 0; i < tp->conf.n_peers; i++) {
 		peer = &tp->peers[i];

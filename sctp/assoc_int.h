@@ -128,7 +128,7 @@ struct tp {
 	struct tp_peer *peers; /* owned; conf.n_peers */
 	union tp_addr addrs[HAD_LINKS_MAX]; /* as conf.links, no port */
 	uint8_t *rx; /* owned, TP_RX_MAX */
-	bool draining;
+	bool draining, warned;
 	bool calling; /* within tp_reap */
 	monotime_t alive_at; /* next look at the kernel's counters */
 	struct tp_stats stats;

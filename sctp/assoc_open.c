@@ -197,7 +197,7 @@ tp_new(sd_event *event, const struct tp_conf *conf, const struct tp_cb *cb,
 	tp->alive_at = loop_now();
 	errno = ENOMEM;
 	if (tp->id == NULL || tp->timer == NULL)
-		snprintf(why, why_size, "the key is not usable");
+		snprintf(why, why_size, "the key is not an Ed25519 key");
 	else if (tp_new_peers(tp, why, why_size) == 0 &&
 		 tp_open(tp, why, why_size) == 0) {
 		tp_wake(tp);
