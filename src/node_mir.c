@@ -129,13 +129,15 @@ nd_mir_new(struct nd *nd, uint16_t vol, const struct nd_disk *disk)
 	return mir_new(&c, &ops, &nd->refs[vol]);
 }
 
-/* Whether the copies have been compared, now or before, since the start. */
+/*
+ * Whether the copies are comparable now.  NOCOPY is no comparison: the copy
+ * that is missing may have been the newer one.
+ */
 static bool
 compared(const struct mir_status *st)
 {
 	switch (st->conn) {
 	case MIR_CONN_INSYNC:
-	case MIR_CONN_NOCOPY:
 	case MIR_CONN_SOURCE:
 	case MIR_CONN_FINISH:
 	case MIR_CONN_TARGET:
