@@ -25,7 +25,7 @@ mkdir "$tmp/run" "$tmp/state"
 
 is "an unknown command is named" 64 "no such command 'dance'" $h dance
 is "an ambiguous prefix lists what it could be" 64 "ambiguous command 'st'" $h st
-is "a prefix that only one has works" 3 "had is not running" $h sta
+is "a prefix that only one has works" 3 "had is not running" $h stat
 is "help is on standard output" 0 "usage: hactl" $h --help
 is "the version" 0 "hactl [0-9]" $h --version
 is "no daemon: says so and what is missing" 3 "left no state" $h status
