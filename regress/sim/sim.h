@@ -432,7 +432,6 @@ struct scene {
 	const char *name;
 	void (*fn)(struct world *);
 	bool wait; /* silent peer wait */
-	const char *says;
 };
 extern const struct scene scenes[];
 extern const unsigned n_scenes;

@@ -1,9 +1,416 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Named stories, each the test of a rule of arbitration.  They run on the
+ * same simulator as the swarm, without its faults.
+ */
+#include <stdarg.h>
+#include <string.h>
+
 #include "sim.h"
-static void
-noop(struct world *w)
+
+static struct host *
+alpha(struct world *w)
 {
-	run_ms(w, 1000);
+	return &w->host[0];
 }
-const struct scene scenes[] = {{"noop", noop, false, ""}};
+
+static struct host *
+bravo(struct world *w)
+{
+	return &w->host[1];
+}
+
+static void PRINTF_LIKE(3, 4)
+    expect(struct world *w, bool ok, const char *fmt, ...)
+{
+	char text[160];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (!ok)
+		violation(w, "scene", "expected: %s", text);
+	else
+		say(w, "as expected: %s", text);
+}
+
+static enum mb_self
+self_of(struct host *h)
+{
+	return status(h)->member.self;
+}
+
+static bool
+shop_runs(struct world *w)
+{
+	return runs_on(w, 0) >= 0;
+}
+
+static bool
+no_locks(struct world *w)
+{
+	return lock_idle(w);
+}
+
+/* Both up, in sync, the service on alpha, everybody at work. */
+static void
+begin(struct world *w)
+{
+	host_power_on(alpha(w));
+	host_power_on(bravo(w));
+	expect(w, run_till(w, settled, 20000), "a pair in sync");
+	run_ms(w, 3000); /* both links are known to work */
+	if (runs_on(w, 0) != 0) {
+		operator(alpha(w), ND_OP_TAKEOVER, 0, 0);
+		run_ms(w, 2000);
+	}
+	if (runs_on(w, 1) != 0) {
+		operator(alpha(w), ND_OP_TAKEOVER, 1, 0);
+		run_ms(w, 2000);
+	}
+	expect(w, run_till(w, settled, 20000) && runs_on(w, 0) == 0,
+	    "the service runs on alpha");
+	expect(w, w->acks > 0, "writes are acknowledged");
+}
+
+static void
+end(struct world *w)
+{
+	if (w->failed)
+		return;
+	swarm_heal(w);
+	expect(w, run_till(w, settled, 60000), "all is well again: %s",
+	    unsettled(w) != NULL ? unsettled(w) : "yes");
+	w->lock_calm = true;
+	expect(w, run_till(w, no_locks, 20000), "no lock client is stuck");
+	run_ms(w, 1000);
+	w->vol_gap_us = 0;
+	run_ms(w, 2000);
+	judge_end(w);
+}
+
+/* SIGKILL: ABORT and refusal are proof, the peer acts at once. */
+static void
+crash_takeover(struct world *w)
+{
+	int64_t t;
+
+	begin(w);
+	t = w->now;
+	daemon_kill(alpha(w));
+	expect(w, run_till(w, shop_runs, 2000) && runs_on(w, 0) == 1,
+	    "bravo runs the service");
+	expect(w, w->now - t < 1000 * MS, "within a second: %lld ms",
+	    (long long)((w->now - t) / MS));
+	run_ms(w, 3000);
+	daemon_start(alpha(w));
+	run_ms(w, 5000);
+	expect(w, runs_on(w, 0) == 1, "it stays there");
+	end(w);
+}
+
+/* R8: frozen beyond everything, then thawed in the middle of its work. */
+static void
+freeze_thaw(struct world *w)
+{
+	begin(w);
+	daemon_pause(alpha(w));
+	expect(w, run_till(w, shop_runs, 5000), "somebody runs the service");
+	run_ms(w, 3000);
+	expect(w, !guard_open(alpha(w), 0), "the guard of alpha has closed");
+	daemon_resume(alpha(w));
+	run_ms(w, 3000);
+	expect(w, runs_on(w, 0) == 1, "bravo runs the service");
+	end(w);
+}
+
+/* Shorter than the lease: nothing happens. */
+static void
+freeze_short(struct world *w)
+{
+	begin(w);
+	daemon_pause(alpha(w));
+	run_ms(w, w->conf->t.lease_ms / 2);
+	daemon_resume(alpha(w));
+	run_ms(w, 3000);
+	expect(w, runs_on(w, 0) == 0 && nd_epoch(alpha(w)->nd) == 1,
+	    "nothing moved");
+	end(w);
+}
+
+static void
+cross_cut_nothing_moves(struct world *w)
+{
+	begin(w);
+	link_cut(w, 0);
+	run_ms(w, 8000);
+	expect(w, runs_on(w, 0) == 0 && runs_on(w, 1) == 0, "nothing moved");
+	expect(w, paired(w), "they are still a pair");
+	link_heal(w, 0);
+	run_ms(w, 3000);
+	link_cut(w, LAN);
+	run_ms(w, 8000);
+	expect(w, runs_on(w, 0) == 0 && runs_on(w, 1) == 0, "nothing moved");
+	end(w);
+}
+
+/* R2: in jeopardy the loss of the last link proves nothing. */
+static void
+one_link_then_death_is_jeopardy(struct world *w)
+{
+	begin(w);
+	link_cut(w, 0);
+	run_ms(w, 5000);
+	expect(w, status(bravo(w))->member.jeopardy, "bravo is in jeopardy");
+	host_power_off(alpha(w));
+	run_ms(w, 10000);
+	expect(w, runs_on(w, 0) == -1, "bravo takes nothing");
+	expect(w, self_of(bravo(w)) == MB_PAIRED, "and does not act alone");
+	end(w);
+}
+
+/* R2: each side keeps what it holds. */
+static void
+cut_in_jeopardy_keeps(struct world *w)
+{
+	begin(w);
+	link_cut(w, 0);
+	run_ms(w, 5000);
+	link_cut(w, LAN);
+	run_ms(w, 5000);
+	expect(w, runs_on(w, 0) == 0, "alpha keeps the service");
+	expect(w, nd_epoch(bravo(w)->nd) == 1, "bravo has not acted");
+	end(w);
+}
+
+static void
+node_vanishes(struct world *w)
+{
+	int64_t t;
+
+	begin(w);
+	t = w->now;
+	host_power_off(alpha(w));
+	expect(w, run_till(w, shop_runs, 5000) && runs_on(w, 0) == 1,
+	    "bravo runs the service");
+	expect(w, w->now - t < 2 * SEC, "in about a second: %lld ms",
+	    (long long)((w->now - t) / MS));
+	end(w);
+}
+
+/* R3: the file says that an operator decides. */
+static void
+silence_waits(struct world *w)
+{
+	begin(w);
+	host_power_off(alpha(w));
+	run_ms(w, 10000);
+	expect(w, runs_on(w, 0) == -1, "nobody takes the service");
+	expect(w, runs_on(w, 1) == 1, "an address without data moves");
+	host_power_on(alpha(w));
+	expect(w, run_till(w, shop_runs, 20000), "it comes back with alpha");
+	end(w);
+}
+
+static void
+goodbye_handover(struct world *w)
+{
+	begin(w);
+	daemon_stop(alpha(w));
+	expect(w, run_till(w, shop_runs, 5000) && runs_on(w, 0) == 1,
+	    "bravo runs the service");
+	run_ms(w, 1000);
+	expect(w, !alpha(w)->running, "alpha has ended");
+	end(w);
+}
+
+static void
+planned_takeover(struct world *w)
+{
+	begin(w);
+	operator(bravo(w), ND_OP_TAKEOVER, 0, 0);
+	run_ms(w, 3000);
+	expect(w, runs_on(w, 0) == 1, "bravo runs the service");
+	expect(w, w->op_code == 0, "the operator was told so: %s", w->op_text);
+	expect(w, nd_epoch(alpha(w)->nd) == 1, "nobody acted alone");
+	operator(alpha(w), ND_OP_STANDBY, -1, 2);
+	run_ms(w, 3000);
+	expect(w, runs_on(w, 0) == 0 && runs_on(w, 1) == 0, "bravo is drained");
+	operator(alpha(w), ND_OP_ONLINE, -1, 2);
+	end(w);
+}
+
+/* R1: the last survivor restarts unattended; its peer must not. */
+static void
+both_crash_restart_last_survivor(struct world *w)
+{
+	begin(w);
+	host_power_off(alpha(w));
+	expect(w, run_till(w, shop_runs, 5000), "bravo runs the service");
+	run_ms(w, 3000);
+	host_power_off(bravo(w));
+	run_ms(w, 1000);
+	host_power_on(bravo(w));
+	expect(w, run_till(w, shop_runs, 10000) && runs_on(w, 0) == 1,
+	    "bravo starts alone");
+	run_ms(w, 3000);
+	end(w);
+}
+
+/* R1: a stale node that boots alone stays inert. */
+static void
+amnesia(struct world *w)
+{
+	begin(w);
+	host_power_off(alpha(w));
+	expect(w, run_till(w, shop_runs, 5000), "bravo runs the service");
+	run_ms(w, 3000);
+	host_power_off(bravo(w));
+	host_power_on(alpha(w));
+	run_ms(w, 20000);
+	expect(w, self_of(alpha(w)) == MB_INERT, "alpha is inert");
+	expect(w, runs_on(w, 0) == -1 && runs_on(w, 1) == -1, "nothing runs");
+	end(w);
+}
+
+/* The operator knows that the other is down, and that its data is older. */
+static void
+operator_seeds(struct world *w)
+{
+	begin(w);
+	host_power_off(bravo(w));
+	run_ms(w, 5000);
+	host_power_off(alpha(w));
+	run_ms(w, 1000);
+	host_power_on(alpha(w));
+	run_ms(w, 5000);
+	expect(w, self_of(alpha(w)) == MB_INERT, "alpha is inert");
+	operator(alpha(w), ND_OP_SEED, -1, 2);
+	expect(w, run_till(w, shop_runs, 5000), "alpha runs the service");
+	end(w);
+}
+
+static bool
+is_target(struct world *w)
+{
+	return bravo(w)->running &&
+	       status(bravo(w))->vols[0].conn == MIR_CONN_TARGET;
+}
+
+static void
+power_cut_during_resync(struct world *w)
+{
+	begin(w);
+	for (unsigned i = 0; i < 4 && !w->failed; i++) {
+		if (bravo(w)->powered)
+			host_power_off(bravo(w));
+		run_ms(w, 4000);
+		host_power_on(bravo(w));
+		run_till(w, is_target, 5000);
+		run_ms(w, (int64_t)i);
+	}
+	host_power_off(alpha(w));
+	run_ms(w, 3000);
+	end(w);
+}
+
+/* The power goes again and again while metadata is being written. */
+static void
+torn_metadata(struct world *w)
+{
+	begin(w);
+	for (unsigned i = 0; i < 25 && !w->failed; i++) {
+		struct host *h = &w->host[i % HOSTS];
+
+		run_ms(w, rnd_in(w, 100, 1500));
+		host_power_off(h);
+		run_ms(w, rnd_in(w, 1, 1500));
+		host_power_on(h);
+		expect(w, run_till(w, settled, 60000), "in sync again");
+	}
+	end(w);
+}
+
+/* R9: own carrier lost everywhere: hand over, never take. */
+static void
+isolation_hands_over(struct world *w)
+{
+	begin(w);
+	carrier_set(alpha(w), 0, false);
+	carrier_set(alpha(w), LAN, false);
+	run_ms(w, 5000);
+	expect(w, self_of(alpha(w)) == MB_ISOLATED, "alpha is isolated");
+	expect(w, runs_on(w, 0) == 1, "bravo runs the service");
+	end(w);
+}
+
+static bool
+bravo_holds(struct world *w)
+{
+	return w->locker[LOCKERS].state == LK_HELD;
+}
+
+static void
+lock_moves_after_death(struct world *w)
+{
+	struct locker *a = &w->locker[0], *b = &w->locker[LOCKERS];
+
+	begin(w);
+	w->lock_calm = true;
+	expect(w, run_till(w, no_locks, 10000), "all locks are free");
+	w->lock_gap_us = 0;
+	lock_ask(a, 0, LKM_EX, 0);
+	run_ms(w, 200);
+	expect(w, a->state == LK_HELD, "alpha holds EX");
+	lock_ask(b, 0, LKM_EX, 0);
+	run_ms(w, 2000);
+	expect(w, b->state == LK_ASKED, "bravo waits");
+	host_power_off(alpha(w));
+	expect(w, run_till(w, bravo_holds, 3000), "bravo holds it");
+	if (!w->failed)
+		lock_release(b);
+	w->lock_gap_us = 10 * MS;
+	end(w);
+}
+
+/* A bad disk: the service goes on from the other copy, and nobody notices. */
+static void
+disk_dies_under_primary(struct world *w)
+{
+	unsigned before;
+
+	begin(w);
+	alpha(w)->disk.dead = true;
+	before = w->acks;
+	run_ms(w, 5000);
+	expect(w, w->acks > before + 20, "writes go on");
+	expect(w, runs_on(w, 0) == 0, "the service stays");
+	alpha(w)->disk.dead = false;
+	daemon_kill(alpha(w));
+	run_ms(w, 1000);
+	end(w);
+}
+
+#define SCENE(fn) #fn, fn
+const struct scene scenes[] = {
+    {SCENE(crash_takeover), false},
+    {SCENE(freeze_thaw), false},
+    {SCENE(freeze_short), false},
+    {SCENE(cross_cut_nothing_moves), false},
+    {SCENE(one_link_then_death_is_jeopardy), false},
+    {SCENE(cut_in_jeopardy_keeps), false},
+    {SCENE(node_vanishes), false},
+    {SCENE(silence_waits), true},
+    {SCENE(goodbye_handover), true},
+    {SCENE(planned_takeover), false},
+    {SCENE(both_crash_restart_last_survivor), false},
+    {SCENE(amnesia), false},
+    {SCENE(operator_seeds), true},
+    {SCENE(power_cut_during_resync), false},
+    {SCENE(torn_metadata), false},
+    {SCENE(isolation_hands_over), false},
+    {SCENE(lock_moves_after_death), false},
+    {SCENE(disk_dies_under_primary), false},
+};
 const unsigned n_scenes = NITEMS(scenes);
