@@ -280,7 +280,8 @@ on_heard(struct mb *m, const struct mb_event *e)
 		return;
 	if (incarnation != p->incarnation)
 		mb_peer_incarnation(m, p, incarnation, e->u.heard.epoch);
-	p->heard[e->u.heard.link] = m->now;
+	if (!e->u.heard.one_way)
+		p->heard[e->u.heard.link] = m->now;
 	mb_peer_heard(m, p, incarnation);
 	mb_pair_newer(m, p, e->u.heard.epoch);
 	mb_pair_heard(m, p, e->u.heard.epoch);

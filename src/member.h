@@ -117,6 +117,9 @@ struct mb_event {
 		struct { /* a valid heartbeat arrived */
 			uint8_t from, link;
 			uint64_t incarnation, epoch;
+			/* The peer hears nothing of this node on that link:
+			 * it lives, but the link is not one to count on. */
+			bool one_way;
 		} heard;
 		struct { /* link liveness changed */
 			uint8_t peer, link;

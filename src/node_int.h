@@ -107,6 +107,11 @@ struct nd {
 
 	enum mb_self state;
 	bool own_right;
+	/*
+	 * The operator stopped this daemon while it was in doubt: what it
+	 * holds may be another's, so it vouches for nothing any more.
+	 */
+	bool distrusted;
 	bool views_due; /* the cores' view is older than this node's */
 	bool vouch_told; /* last VOUCH */
 	bool lock_ran; /* locks may have been granted since the start */

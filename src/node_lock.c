@@ -106,8 +106,10 @@ nd_lock_view(struct nd *nd)
 	case MB_PAIRED:
 	case MB_STOPPING:
 	case MB_ALONE:
-		if (nd->leaving) {
+		if (nd->leaving || nd->distrusted) {
 			v->state = LK_VIEW_LOST;
+			if (nd->distrusted)
+				v->grace_ms = 0;
 			break;
 		}
 		v->state = undecided ? LK_VIEW_STOPPED : LK_VIEW_RUNNING;

@@ -44,6 +44,8 @@ op_self(void *ctx, enum mb_self state, bool own_right, const char *rule)
 	struct nd *nd = ctx;
 
 	(void)rule;
+	if (nd->state == MB_DOUBT && state == MB_STOPPING)
+		nd->distrusted = true;
 	nd->state = state;
 	nd->own_right = own_right;
 	nd->views_due = true;
@@ -202,7 +204,7 @@ void
 nd_vouch(struct nd *nd)
 {
 	bool on = nd->state == MB_PAIRED || nd->state == MB_ALONE ||
-		  nd->state == MB_STOPPING;
+		  (nd->state == MB_STOPPING && !nd->distrusted);
 	struct nd_inner *in;
 
 	if (on == nd->vouch_told)

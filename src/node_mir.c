@@ -210,7 +210,7 @@ view(const struct nd *nd, uint16_t vol, struct mir_event *e)
 	}
 	e->u.view.doubt = nd->state == MB_DOUBT;
 	e->u.view.demoted = nd->state == MB_INERT || nd->state == MB_OFF ||
-			    nd->state == MB_ISOLATED;
+			    nd->state == MB_ISOLATED || nd->distrusted;
 }
 
 void

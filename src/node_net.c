@@ -188,6 +188,9 @@ heartbeat(struct nd *nd, struct nd_peer *p, uint8_t link,
 	in->u.member.u.heard.link = link;
 	in->u.member.u.heard.incarnation = h->incarnation;
 	in->u.member.u.heard.epoch = h->epoch;
+	in->u.member.u.heard.one_way =
+	    hb.echo_us == 0 ||
+	    hb.echo_age_us > (uint64_t)nd->conf->t.dead_ms * 1000;
 }
 
 static void

@@ -167,6 +167,10 @@ judge_end(struct world *w)
 		violation(w, "I2", "an acknowledged write is missing");
 	for (unsigned i = 0; i < OPS_MAX; i++)
 		if (w->ops[i].token != 0)
-			violation(w, "I6", "an operator waits for ever on %s",
-			    w->ops[i].h->name);
+			violation(w, "I6",
+			    "an operator waits for ever on %s, request %u "
+			    "since %lld.%06lld",
+			    w->ops[i].h->name, w->ops[i].op,
+			    (long long)(w->ops[i].asked / SEC),
+			    (long long)(w->ops[i].asked % SEC));
 }
