@@ -296,7 +296,7 @@ $(O)/tools/%: $(O)/regress/interop/%.o $(ARCHIVES) $(O)/libhalock.a
 	    -Wl,--start-group $(O)/libhalock.a $(ARCHIVES) -Wl,--end-group \
 	    $(LIBS)
 
--include $(shell find $(O) -name '*.d' 2>/dev/null)
+-include $(shell find $(O) build/fuzz/obj -name '*.d' 2>/dev/null)
 
 # What a fresh machine lacks is installed once; build/.deps remembers.
 $(DEPS_STAMP): rc/deps
@@ -320,12 +320,23 @@ sim: $(SIMBIN)
 
 # Each parser under libFuzzer with ASan and UBSan; TIME=seconds per target.
 FUZZFLAGS := -std=gnu11 -D_GNU_SOURCE -g -O1 -fno-strict-aliasing \
-	-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
-build/fuzz/%: regress/fuzz/%.c $(PURE) $(wildcard */*.h) Makefile
+	-fsanitize=address,undefined -fno-sanitize-recover=undefined
+FUZZOBJ := $(patsubst %.c,build/fuzz/obj/%.o,$(PURE) src/log.c \
+	$(call exist,sctp/seal.c sctp/seal_tls.c))
+build/fuzz/obj/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(call SAY,FUZZ,$<)
+	$(Q)clang $(CPPFLAGS) $(FUZZFLAGS) -fsanitize=fuzzer-no-link -MMD -MP \
+	    -c -o $@ $<
+
+build/fuzz/libpure.a: $(FUZZOBJ)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+build/fuzz/%: regress/fuzz/%.c build/fuzz/libpure.a
 	@mkdir -p $(@D)
 	$(call SAY,FUZZ,$@)
-	$(Q)clang $(CPPFLAGS) $(FUZZFLAGS) -o $@ $< $(PURE) src/log.c \
-	    sctp/seal.c -lsystemd -lbsd -lxxhash -lcrypto
+	$(Q)clang $(CPPFLAGS) $(FUZZFLAGS) -fsanitize=fuzzer -o $@ $< \
+	    build/fuzz/libpure.a -lssl -lcrypto -lsystemd -lbsd -lxxhash
 FUZZBINS := $(patsubst regress/fuzz/%.c,build/fuzz/%,$(FUZZ))
 fuzzbins: $(FUZZBINS)
 fuzz: $(FUZZBINS)
