@@ -309,9 +309,15 @@ reap(struct hold *o)
 	int status;
 	pid_t pid;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+	while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0) {
 		if (pid != o->child)
 			continue;
+		if (WIFSTOPPED(status)) {
+			/* Nobody could wake it: the shell knows only hactl. */
+			if (WSTOPSIG(status) == SIGTSTP)
+				kill_command(o, SIGCONT);
+			continue;
+		}
 		o->status = WIFSIGNALED(status) ? 128 + WTERMSIG(status)
 						: WEXITSTATUS(status);
 		/* What it left behind in its group has no lock any more. */
