@@ -79,7 +79,7 @@ nd_new(const struct conf *conf, uint8_t self, const struct nd_disk *disks,
 	for (unsigned l = 0; l < HAD_LINKS_MAX; l++)
 		nd->carrier[l] = true;
 	nd->hb_at = nd->member_at = nd->svc_at = nd->vip_at = nd->lock_at =
-	    nd->leave_at = nd->armed = MT_NEVER;
+	    nd->leave_at = nd->grace_at = nd->armed = MT_NEVER;
 	for (unsigned i = 0; i < HAD_VOLUMES_MAX; i++)
 		nd->mir_at[i] = MT_NEVER;
 	if (!make_cores(nd, disks)) {
@@ -197,6 +197,8 @@ timers(struct nd *nd)
 	}
 	if (due(nd, &nd->leave_at))
 		nd_mir_stop(nd);
+	if (due(nd, &nd->grace_at))
+		nd->views_due = true;
 	nd_beat(nd);
 }
 
@@ -207,7 +209,7 @@ arm(struct nd *nd)
 
 	at = mt_min(at, mt_min(nd->member_at, nd->svc_at));
 	at = mt_min(at, mt_min(nd->vip_at, nd->lock_at));
-	at = mt_min(at, nd->leave_at);
+	at = mt_min(at, mt_min(nd->leave_at, nd->grace_at));
 	for (uint16_t i = 0; i < nd->conf->n_volumes; i++)
 		at = mt_min(at, nd->mir_at[i]);
 	if (at.us == nd->armed.us)

@@ -115,6 +115,9 @@ struct nd {
 	bool views_due; /* the cores' view is older than this node's */
 	bool vouch_told; /* last VOUCH */
 	bool lock_ran; /* locks may have been granted since the start */
+	/* Lock clients were told LOST and promised so much time. */
+	bool lock_lost;
+	monotime_t grace_until, grace_at; /* the end; its timer */
 
 	struct nd_peer peers[HAD_NODES_MAX];
 	uint8_t n_peers;

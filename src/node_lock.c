@@ -128,6 +128,13 @@ nd_lock_view(struct nd *nd)
 		v->state = nd->lock_ran ? LK_VIEW_LOST : LK_VIEW_INERT;
 		break;
 	}
+	/* Whoever was promised time has it, though the right is back. */
+	if (v->state == LK_VIEW_LOST && !nd->lock_lost)
+		nd->grace_until = nd->grace_at =
+		    mt_add_ms(nd->now, v->grace_ms);
+	else if (nd->lock_lost && mt_before(nd->now, nd->grace_until))
+		v->state = LK_VIEW_LOST;
+	nd->lock_lost = v->state == LK_VIEW_LOST;
 	/* Once locks may have been granted, to lose the right loses them. */
 	if (v->state == LK_VIEW_RUNNING)
 		nd->lock_ran = true;

@@ -467,6 +467,12 @@ daemon_kill(struct host *h)
 {
 	ASSERT(h->running);
 	say(h->w, "%s daemon is killed", h->name);
+	/*
+	 * The other copy lost its cache, and now nobody is left who knows:
+	 * a second failure.  Once this copy has acted alone, it is known.
+	 */
+	if (!h->vol.open && other(h)->stale)
+		vol_power_cut(h, false);
 	gone(h, false);
 }
 
@@ -526,6 +532,7 @@ host_power_off(struct host *h)
 	disk_power_cut(h);
 	svc_killed(h, true);
 	vol_power_cut(h, strict);
+	h->stale |= !vol_holds(h->w, h->disk.cache);
 }
 
 void
