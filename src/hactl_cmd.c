@@ -375,16 +375,22 @@ cmd_reload(struct hactl *h, int argc, char **argv)
 int
 cmd_lock(struct hactl *h, int argc, char **argv)
 {
-	char path[HAD_PATH_MAX], dash_s[] = "-S", *with[64];
+	char path[HAD_PATH_MAX + 16], dash_s[] = "-S", **with;
+	int rc;
 
 	/* The socket goes with hactl's own -r, as for every command. */
 	snprintf(path, sizeof(path), "%s/lock.sock", h->run_dir);
-	if (argc + 3 > (int)NITEMS(with))
-		return usage("lock: too many words");
+	with = calloc((size_t)argc + 3, sizeof(*with));
+	if (with == NULL) {
+		fprintf(stderr, "hactl: lock: %s\n", strerror(errno));
+		return EX_OSERR;
+	}
 	with[0] = argv[0];
 	with[1] = dash_s;
 	with[2] = path;
-	for (int i = 1; i <= argc; i++)
+	for (int i = 1; i < argc; i++)
 		with[i + 2] = argv[i];
-	return hactl_lock(argc + 2, with);
+	rc = hactl_lock(argc + 2, with);
+	free(with);
+	return rc;
 }
