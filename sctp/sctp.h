@@ -108,7 +108,8 @@ struct tp_cb {
 	/*
 	 * The peer's kernel refused a fresh association on this link's
 	 * heartbeat port: kernel alive, daemon not.  Tried at once after an
-	 * abort, then repeated with each attempt to connect.
+	 * abort, then repeated with each attempt to connect; also told when
+	 * there was no association before.
 	 */
 	void (*refused)(void *ctx, uint8_t peer, uint8_t link);
 	/*
@@ -156,8 +157,8 @@ void tp_drain(struct tp *);
 bool tp_idle(const struct tp *);
 
 /*
- * Sends one message, at most TP_PAYLOAD_MAX bytes.  link matters for TP_HB
- * only, stream for the others.  Returns 0, or -1 with errno:
+ * Sends one message, at most TP_PAYLOAD_MAX bytes (TP_HB: 1200).  link matters
+ * for TP_HB only, stream for the others.  Returns 0, or -1 with errno:
  * ENOTCONN	the association is not up
  * EMSGSIZE	too long
  * EAGAIN	the queue is full (wait for writable), or for TP_HB: dropped

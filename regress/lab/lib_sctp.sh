@@ -4,7 +4,8 @@
 # the daemon.  Sourced after lib.sh.
 #
 #	pair_keys		a key for each node, under $LAB
-#	pair_start NODE [ARG...]	starts sctp_pair there
+#	pair_start NODE [ARG...]	starts sctp_pair there; PAIR_LINKS=lan: by one
+#				link only, six: the LAN by IPv6; PAIR_KEY: another key
 #	pair_wait_up [NODE...]	all four associations are up
 #	pair_log NODE		its output
 #	pair_stat NODE		figures since the last call, as JSON in $STAT
@@ -32,12 +33,17 @@ pair_start() {
 	local n=$1 p
 	p=$(pair_peer "$n")
 	shift
+	local cross=(-l "0,$(lab_cross "$n"),$(lab_cross "$p"),cross0")
+	local lan=(-l "1,192.0.2.$(lab_host "$n"),192.0.2.$(lab_host "$p"),lan0")
+	case ${PAIR_LINKS:-} in
+	lan) cross=() ;;
+	six) lan=(-l "1,2001:db8::$(lab_host "$n"),2001:db8::$(lab_host "$p"),lan0") ;;
+	esac
 	rm -f "$(pair_log "$n")"
 	node_spawn "$n" pair "${PAIR:-sctp_pair}" -i "$(pair_id "$n")" \
 		-k "${PAIR_KEY:-$LAB/$n.pem}" \
 		-p "$(pair_id "$p"):$(cat "$LAB/$p.pin")" \
-		-l "0,$(lab_cross "$n"),$(lab_cross "$p"),cross0" \
-		-l "1,192.0.2.$(lab_host "$n"),192.0.2.$(lab_host "$p"),lan0" \
+		"${cross[@]}" "${lan[@]}" \
 		"$@"
 }
 pair_is_up() {

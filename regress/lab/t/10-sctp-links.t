@@ -110,5 +110,20 @@ pair_stat bravo
 is "$(stat_of '.corrupt')" 0 "nothing was mixed up"
 pair_stop alpha
 pair_stop bravo
+
+# The crossover speaks IPv4, the LAN IPv6.
+PAIR_LINKS=six pair_start alpha -c 10
+PAIR_LINKS=six pair_start bravo -c 10
+check "one link by IPv4, one by IPv6: paired" pair_wait_up
+check "both are paths of ctl" wait_for 20 paths_ok
+loss alpha cross 100
+settle 2
+pair_stat bravo
+settle 1
+pair_stat bravo
+is "$(stat_of '.ctl_rx > 20 and .ctl_gaps == 0 and .links[1].hb > 5')" true \
+	"IPv6 alone carries it"
+pair_kill alpha
+pair_kill bravo
 nodes_down
 done_testing

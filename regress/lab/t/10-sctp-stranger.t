@@ -16,7 +16,7 @@ try() { # name mode node local localport remote remoteport why
 	t=$(boot_ms)
 	out=$(on "$3" sctp_stranger "$2" "$4" "$5" "$6" "$7")
 	case $out in
-	closed*) at_most "${out#* }" 2000 "$1: refused, in ms" ;;
+	closed* | refused*) at_most "${out#* }" 2000 "$1: refused, in ms" ;;
 	*) not_ok "$1: refused" "$out" ;;
 	esac
 	check "$1: told why" wait_for 3 told "$t" "$8"
