@@ -420,6 +420,7 @@ set_timer(struct svc *s)
 	}
 	if (svc_peer_here(s) && (!s->table_told || ask))
 		at = mt_min(at, s->table_at);
+	at = mt_min(at, svc_op_deadline(s));
 	s->ops->timer(s->ctx, at);
 }
 
@@ -442,6 +443,7 @@ svc_step(struct svc *s, const struct svc_event *e)
 		}
 		svc_input(s, u, SVC_IN_EVAL);
 	}
+	svc_op_tick(s);
 	flush_table(s);
 	check_stopped(s);
 	set_timer(s);

@@ -125,6 +125,8 @@ struct slot {
 	bool waits_peer; /* answered by the peer's OP_DONE */
 	uint64_t token; /* of op_reply(), or the peer's serial */
 	uint32_t serial; /* of ASK_OP */
+	bool dry_run, force; /* of ASK_OP */
+	monotime_t ask_at; /* again, until it is answered */
 	enum svc_op op;
 	unsigned pending; /* services */
 	bool failed;
@@ -157,6 +159,12 @@ struct svc {
 	struct volume volumes[HAD_VOLUMES_MAX];
 	bool unusable[HAD_ADDRESSES_MAX];
 	struct slot slots[SVC_SLOTS];
+	/* The last request of the peer that was answered, and how. */
+	struct {
+		uint32_t serial; /* 0 = none */
+		int code;
+		char text[512];
+	} done;
 	struct svc_msg in, out; /* scratch */
 	char plan[SVC_PLAN]; /* scratch */
 	unsigned n_units;
@@ -217,5 +225,7 @@ void svc_op_remote(struct svc *, const struct svc_msg *);
 void svc_op_answered(struct svc *, const struct svc_msg *);
 void svc_op_unit(struct svc *, struct unit *, bool ok, const char *text);
 void svc_op_peer_lost(struct svc *);
+void svc_op_tick(struct svc *);
+monotime_t svc_op_deadline(const struct svc *);
 
 #endif

@@ -9,20 +9,29 @@
 #include "svc_int.h"
 
 static void
+tell_done(struct svc *s)
+{
+	struct svc_msg *m = &s->out;
+	uint8_t bytes[SVC_MSG_MAX];
+	size_t len;
+
+	memset(m, 0, sizeof(*m));
+	m->type = SVC_MSG_OP_DONE;
+	m->serial = s->done.serial;
+	m->code = s->done.code;
+	snprintf(m->text, sizeof(m->text), "%s", s->done.text);
+	len = svc_msg_encode(m, bytes);
+	s->ops->send(s->ctx, s->peer, bytes, len);
+}
+
+static void
 answer(struct svc *s, struct slot *o, int code, const char *text)
 {
 	if (o->remote) {
-		struct svc_msg *m = &s->out;
-		uint8_t bytes[SVC_MSG_MAX];
-		size_t len;
-
-		memset(m, 0, sizeof(*m));
-		m->type = SVC_MSG_OP_DONE;
-		m->serial = (uint32_t)o->token;
-		m->code = code;
-		snprintf(m->text, sizeof(m->text), "%s", text);
-		len = svc_msg_encode(m, bytes);
-		s->ops->send(s->ctx, s->peer, bytes, len);
+		s->done.serial = (uint32_t)o->token;
+		s->done.code = code;
+		snprintf(s->done.text, sizeof(s->done.text), "%s", text);
+		tell_done(s);
 	} else {
 		s->ops->op_reply(s->ctx, o->token, code, text);
 	}
@@ -303,14 +312,30 @@ carry_out(struct svc *s, const struct slot *request, bool dry_run, bool force)
 		online_here(s, request, dry_run);
 }
 
+/* The message may get lost when an association breaks: it is repeated. */
+static void
+ask_peer(struct svc *s, struct slot *o)
+{
+	struct svc_msg *m = &s->out;
+	uint8_t bytes[SVC_MSG_MAX];
+	size_t len;
+
+	o->ask_at = mt_add_ms(s->now, SVC_RESEND_MS);
+	memset(m, 0, sizeof(*m));
+	m->type = SVC_MSG_ASK_OP;
+	m->serial = o->serial;
+	m->op = o->op;
+	m->dry_run = o->dry_run;
+	m->force = o->force;
+	len = svc_msg_encode(m, bytes);
+	s->ops->send(s->ctx, s->peer, bytes, len);
+}
+
 /* The peer shall do it. */
 static void
 forward(struct svc *s, const struct slot *request, const struct svc_event *e)
 {
 	struct slot copy = *request, *o;
-	struct svc_msg *m = &s->out;
-	uint8_t bytes[SVC_MSG_MAX];
-	size_t len;
 
 	if (!svc_peer_here(s) || !NODESET_HAS(s->view.alive, s->peer)) {
 		answer(s, &copy, 1, "that node is not there");
@@ -322,14 +347,31 @@ forward(struct svc *s, const struct slot *request, const struct svc_event *e)
 	}
 	o->waits_peer = true;
 	o->serial = ++s->serial;
-	memset(m, 0, sizeof(*m));
-	m->type = SVC_MSG_ASK_OP;
-	m->serial = o->serial;
-	m->op = o->op;
-	m->dry_run = e->u.op.dry_run;
-	m->force = e->u.op.force;
-	len = svc_msg_encode(m, bytes);
-	s->ops->send(s->ctx, s->peer, bytes, len);
+	o->dry_run = e->u.op.dry_run;
+	o->force = e->u.op.force;
+	ask_peer(s, o);
+}
+
+void
+svc_op_tick(struct svc *s)
+{
+	for (unsigned i = 0; i < SVC_SLOTS; i++) {
+		struct slot *o = &s->slots[i];
+
+		if (o->used && o->waits_peer && !mt_before(s->now, o->ask_at))
+			ask_peer(s, o);
+	}
+}
+
+monotime_t
+svc_op_deadline(const struct svc *s)
+{
+	monotime_t at = MT_NEVER;
+
+	for (unsigned i = 0; i < SVC_SLOTS; i++)
+		if (s->slots[i].used && s->slots[i].waits_peer)
+			at = mt_min(at, s->slots[i].ask_at);
+	return at;
 }
 
 void
@@ -354,6 +396,15 @@ svc_op_remote(struct svc *s, const struct svc_msg *m)
 {
 	struct slot request = {.remote = true, .token = m->serial, .op = m->op};
 
+	/* Asked again: it is under way, or its answer got lost. */
+	for (unsigned i = 0; i < SVC_SLOTS; i++)
+		if (s->slots[i].used && s->slots[i].remote &&
+		    s->slots[i].token == m->serial)
+			return;
+	if (m->serial == s->done.serial) {
+		tell_done(s);
+		return;
+	}
 	carry_out(s, &request, m->dry_run, m->force);
 }
 
@@ -374,6 +425,7 @@ svc_op_answered(struct svc *s, const struct svc_msg *m)
 void
 svc_op_peer_lost(struct svc *s)
 {
+	s->done.serial = 0;
 	for (unsigned i = 0; i < SVC_SLOTS; i++)
 		if (s->slots[i].used && s->slots[i].waits_peer)
 			answer(s, &s->slots[i], 1, "the peer went away");

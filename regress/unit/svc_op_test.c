@@ -284,6 +284,30 @@ standby_of_the_peer(void **state)
 	assert_string_equal(w.nodes[BRAVO].reply, "there is no such node");
 }
 
+/* The request gets lost: it is asked again. */
+static void
+standby_of_the_peer_gets_lost(void **state)
+{
+	(void)state;
+	shop_on_alpha();
+	w.deaf = true;
+	standby(BRAVO, ALPHA, false);
+	w.deaf = false;
+	run(520);
+	expect(BRAVO, SHOP, RUNNING);
+	assert_int_equal(w.nodes[BRAVO].replies, 1);
+	assert_int_equal(w.nodes[BRAVO].code, 0);
+	w.deaf = true;
+	op(BRAVO,
+	    (struct svc_event){.u.op = {.op = SVC_OP_ONLINE, .node = ALPHA}});
+	run(100);
+	assert_int_equal(w.nodes[BRAVO].replies, 0);
+	w.deaf = false;
+	run(2000);
+	assert_int_equal(w.nodes[BRAVO].replies, 1);
+	assert_string_equal(w.nodes[BRAVO].reply, "online");
+}
+
 /* Nobody else can run it: only force stops it. */
 static void
 standby_is_refused(void **state)
@@ -573,6 +597,7 @@ main(void)
 	    T(takeover_dry_run),
 	    T(standby_drains),
 	    T(standby_of_the_peer),
+	    T(standby_of_the_peer_gets_lost),
 	    T(standby_is_refused),
 	    T(standby_dry_run),
 	    T(stopping_hands_over),
