@@ -42,7 +42,7 @@
 # The daemon
 #	conf_write [<TEXT]	the same had.conf for alpha and bravo: cluster
 #				and nodes, then the text of standard input.
-#				LAB_HEARTBEAT (100ms), LAB_DEAD (500ms),
+#				LAB_HEARTBEAT (100ms), LAB_DEAD (1s),
 #				LAB_SILENT (takeover); makes keys where none are
 #	had_start NODE [ARG...]	had -d -f /etc/had/had.conf; comes back when its
 #				control socket is there; false: it died.
@@ -238,7 +238,7 @@ conf_write() {
 	{
 		echo "cluster lab {"
 		echo "	heartbeat ${LAB_HEARTBEAT:-100ms}"
-		echo "	dead ${LAB_DEAD:-500ms}"
+		echo "	dead ${LAB_DEAD:-1s}"
 		echo "	silent peer ${LAB_SILENT:-takeover}"
 		echo "}"
 		id=0
