@@ -22,7 +22,7 @@ mir_sync_start(struct mir *m)
 	m->sync_done = m->sync_mark_done = 0;
 	m->sync_rate = 0;
 	m->sync_slow = false;
-	m->sync_depth = 4;
+	m->sync_depth = m->c.resync_pieces < 4 ? m->c.resync_pieces : 4;
 	m->sync_paid = m->now;
 	m->sync_stall = (monotime_t){0};
 	m->sync_mark = mt_add_ms(m->now, SYNC_TICK_MS);
