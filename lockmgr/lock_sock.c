@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <errno.h>
-#include <grp.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -34,6 +34,7 @@ struct conn {
 	uid_t uid;
 	pid_t pid;
 	bool cut; /* does not read: to be hung up on by the loop */
+	bool closing; /* hung up on, as soon as it has what is queued */
 	STAILQ_HEAD(, message) queue; /* owned; what the socket did not take */
 	size_t queued;
 };
@@ -42,6 +43,7 @@ struct lks {
 	sd_event *event; /* borrowed */
 	sd_event_source *source; /* owned */
 	int fd;
+	int spare; /* given up to turn a client away when there is no other */
 	struct lks_conf conf; /* path is not used after lks_new() */
 	char path[HAD_PATH_MAX];
 	const struct lks_cb *cb; /* borrowed */
@@ -86,6 +88,17 @@ conn_eof(struct conn *c)
 	lks->cb->eof(lks->ctx, id);
 }
 
+/* What is asked by one that is hung up on is not read. */
+static void
+conn_want(struct conn *c)
+{
+	uint32_t want = c->closing ? 0 : EPOLLIN;
+
+	if (!STAILQ_EMPTY(&c->queue))
+		want |= EPOLLOUT;
+	sd_event_source_set_io_events(c->source, want);
+}
+
 /* Sends what the socket takes.  A broken connection shows up as EOF later. */
 static void
 conn_flush(struct conn *c)
@@ -106,8 +119,10 @@ conn_flush(struct conn *c)
 		c->lks->stats.bytes_out += n > 0 ? (uint64_t)n : 0;
 		free(m);
 	}
-	sd_event_source_set_io_events(
-	    c->source, STAILQ_EMPTY(&c->queue) ? EPOLLIN : EPOLLIN | EPOLLOUT);
+	if (c->closing && STAILQ_EMPTY(&c->queue))
+		conn_free(c);
+	else
+		conn_want(c);
 }
 
 static void
@@ -119,7 +134,11 @@ conn_read(struct conn *c)
 	for (unsigned i = 0; i < READS_MAX; i++) {
 		ssize_t n = recv(c->fd, lks->in, sizeof(lks->in), MSG_DONTWAIT);
 
-		if (n < 0 && errno == EINTR)
+		/*
+		 * A client that left without reading everything is told as a
+		 * reset, once, before what it had sent.
+		 */
+		if (n < 0 && (errno == EINTR || errno == ECONNRESET))
 			continue;
 		if (n < 0 && errno == EAGAIN)
 			return;
@@ -131,7 +150,7 @@ conn_read(struct conn *c)
 		lks->stats.bytes_in += (uint64_t)n;
 		lks->cb->msg(lks->ctx, id, lks->in, (size_t)n);
 		/* It may have been hung up on meanwhile. */
-		if (c->fd < 0 || c->serial != serial || c->cut)
+		if (c->fd < 0 || c->serial != serial || c->cut || c->closing)
 			return;
 	}
 }
@@ -148,8 +167,14 @@ on_conn(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 		conn_eof(c);
 		return 0;
 	}
+	if (c->closing && (revents & (EPOLLHUP | EPOLLERR))) {
+		conn_free(c);
+		return 0;
+	}
 	if (revents & EPOLLOUT)
 		conn_flush(c);
+	if (c->closing)
+		return 0;
 	if (revents & (EPOLLIN | EPOLLHUP | EPOLLERR) && c->serial == serial)
 		conn_read(c);
 	return 0;
@@ -179,7 +204,7 @@ lks_send(struct lks *lks, uint32_t client, const uint8_t *bytes, size_t len)
 
 	ASSERT(client < lks->conf.clients_max);
 	c = &lks->conns[client];
-	if (c->fd < 0 || c->cut)
+	if (c->fd < 0 || c->cut || c->closing)
 		return;
 	if (STAILQ_EMPTY(&c->queue)) {
 		ssize_t n =
@@ -200,7 +225,7 @@ lks_send(struct lks *lks, uint32_t client, const uint8_t *bytes, size_t len)
 	memcpy(m->bytes, bytes, len);
 	STAILQ_INSERT_TAIL(&c->queue, m, next);
 	c->queued += len;
-	sd_event_source_set_io_events(c->source, EPOLLIN | EPOLLOUT);
+	conn_want(c);
 }
 
 void
@@ -211,21 +236,32 @@ lks_close(struct lks *lks, uint32_t client, const char *why)
 
 	ASSERT(client < lks->conf.clients_max);
 	c = &lks->conns[client];
-	if (c->fd < 0)
+	if (c->fd < 0 || c->closing)
 		return;
 	if (log_allowed(&lks->limit, loop_now(), &swallowed))
 		log_warnx("locks: client pid %d, uid %u: %s: hung up",
 		    (int)c->pid, (unsigned)c->uid, why);
+	c->closing = true;
 	conn_flush(c);
-	conn_free(c);
 }
 
 /* Who may come in. */
 
+static void
+turn_away(struct lks *lks, pid_t pid, uid_t uid, const char *why)
+{
+	uint32_t swallowed;
+
+	lks->stats.refused++;
+	if (log_allowed(&lks->limit, loop_now(), &swallowed))
+		log_warnx("locks: client pid %d, uid %u: refused, %s", (int)pid,
+		    (unsigned)uid, why);
+}
+
 static struct conn *
 free_slot(struct lks *lks, uid_t uid)
 {
-	struct conn *slot = NULL;
+	struct conn *slot = NULL, *closing = NULL;
 	uint32_t same = 0;
 
 	for (uint32_t i = lks->conf.clients_max; i-- > 0;) {
@@ -233,10 +269,17 @@ free_slot(struct lks *lks, uid_t uid)
 			slot = &lks->conns[i];
 		else if (lks->conns[i].uid == uid)
 			same++;
+		if (lks->conns[i].fd >= 0 && lks->conns[i].closing)
+			closing = &lks->conns[i];
 	}
 	if (uid != 0 && lks->conf.uid_clients_max != 0 &&
 	    same >= lks->conf.uid_clients_max)
 		return NULL;
+	/* One that only has answers to take gives way. */
+	if (slot == NULL && closing != NULL) {
+		conn_free(closing);
+		slot = closing;
+	}
 	return slot;
 }
 
@@ -259,7 +302,6 @@ admit(struct lks *lks, int fd)
 	socklen_t len = sizeof(cred);
 	gid_t gids[GROUPS_MAX];
 	struct conn *c;
-	uint32_t swallowed;
 	size_t n;
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == -1) {
@@ -269,11 +311,7 @@ admit(struct lks *lks, int fd)
 	c = free_slot(lks, cred.uid);
 	if (c == NULL || sd_event_add_io(lks->event, &c->source, fd, EPOLLIN,
 			     on_conn, c) < 0) {
-		lks->stats.refused++;
-		if (log_allowed(&lks->limit, loop_now(), &swallowed))
-			log_warnx("locks: client pid %d, uid %u: refused, too "
-				  "many clients",
-			    (int)cred.pid, (unsigned)cred.uid);
+		turn_away(lks, cred.pid, cred.uid, "too many clients");
 		close(fd);
 		return;
 	}
@@ -281,12 +319,30 @@ admit(struct lks *lks, int fd)
 	c->serial++;
 	c->uid = cred.uid;
 	c->pid = cred.pid;
-	c->cut = false;
+	c->cut = c->closing = false;
 	lks->stats.clients++;
 	lks->stats.accepted++;
 	n = groups_of(fd, cred.gid, gids);
 	lks->cb->open(lks->ctx, id_of(c), cred.uid, cred.gid, cred.pid,
 	    lks->cb->spaces(lks->ctx, cred.uid, gids, n));
+}
+
+/*
+ * There is no descriptor for a client.  Left where it is it would be reported
+ * again and again; so it is taken with the spare one, and hung up on.
+ */
+static void
+turn_away_unseen(struct lks *lks)
+{
+	int conn;
+
+	turn_away(lks, 0, 0, "no more file descriptors");
+	if (lks->spare != -1)
+		close(lks->spare);
+	conn = accept4(lks->fd, NULL, NULL, SOCK_CLOEXEC);
+	if (conn != -1)
+		close(conn);
+	lks->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
 static int
@@ -300,27 +356,40 @@ on_listen(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 	(void)revents;
 	if (conn >= 0)
 		admit(lks, conn);
+	else if (errno == EMFILE || errno == ENFILE)
+		turn_away_unseen(lks);
 	else if (errno != EINTR && errno != EAGAIN && errno != ECONNABORTED &&
 		 log_allowed(&lks->limit, loop_now(), &swallowed))
 		log_warn("locks: accept");
 	return 0;
 }
 
-/* A socket file that nobody serves is what a dead daemon left. */
+/*
+ * A socket file that nobody serves is what a dead daemon left.  Anything else
+ * is not ours to remove.
+ */
 static int
 remove_stale(const struct sockaddr_un *sa)
 {
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), rc;
+	struct stat st;
+	int fd, rc, error;
 
+	if (lstat(sa->sun_path, &st) == -1)
+		return errno == ENOENT ? 0 : -1;
+	if (!S_ISSOCK(st.st_mode)) {
+		errno = ENOTSOCK;
+		return -1;
+	}
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd == -1)
 		return -1;
 	rc = connect(fd, (const struct sockaddr *)sa, sizeof(*sa));
+	error = errno;
 	close(fd);
-	if (rc == 0) {
-		errno = EADDRINUSE;
-		return -1;
-	}
-	return unlink(sa->sun_path) == -1 && errno != ENOENT ? -1 : 0;
+	if (rc == -1 && error == ECONNREFUSED)
+		return unlink(sa->sun_path);
+	errno = EADDRINUSE;
+	return -1;
 }
 
 static int
@@ -359,7 +428,7 @@ lks_new(struct lks **out, sd_event *event, const struct lks_conf *conf,
 	*out = NULL;
 	if (lks == NULL)
 		return -1;
-	lks->fd = -1;
+	lks->fd = lks->spare = -1;
 	lks->event = event;
 	lks->conf = *conf;
 	lks->cb = cb;
@@ -370,7 +439,9 @@ lks_new(struct lks **out, sd_event *event, const struct lks_conf *conf,
 		lks->conns[i].fd = -1;
 		STAILQ_INIT(&lks->conns[i].queue);
 	}
-	if (lks->conns == NULL || listen_at(lks, conf->path) == -1)
+	lks->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (lks->conns == NULL || lks->spare == -1 ||
+	    listen_at(lks, conf->path) == -1)
 		goto fail;
 	rc = sd_event_add_io(
 	    event, &lks->source, lks->fd, EPOLLIN, on_listen, lks);
@@ -384,6 +455,8 @@ fail:
 	rc = errno;
 	if (lks->fd != -1)
 		close(lks->fd);
+	if (lks->spare != -1)
+		close(lks->spare);
 	free(lks->conns);
 	free(lks);
 	errno = rc;
@@ -401,6 +474,8 @@ lks_free(struct lks *lks)
 	}
 	sd_event_source_disable_unref(lks->source);
 	close(lks->fd);
+	if (lks->spare != -1)
+		close(lks->spare);
 	unlink(lks->path);
 	free(lks->conns);
 	free(lks);
