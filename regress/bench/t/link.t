@@ -1,0 +1,76 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# One link is lost while a volume is written at full speed: nothing moves,
+# and no message is late.  A client on bravo locks and unlocks all the time;
+# some of the names are mastered by alpha, so that each call is a message
+# there and one back, among the volume's.
+# lab: timeout 180
+. "$LAB_ROOT/regress/lab/lib.sh"
+. "$LAB_ROOT/regress/bench/lib.sh"
+
+status() { hactl "$1" --json status | jq -r "$2"; }
+ready() {
+	[ "$(status alpha '"\(.services[0].state) \(.services[0].on) \(.volumes[0].connection) \([.links[] | select(.state == "up")] | length)"')" = \
+		"running alpha in-sync 2" ]
+}
+# Writes as fast as it goes for 8 s, with FAULT in the middle; sets CALLS.
+loaded() { # FAULT...
+	local fio pace
+	on alpha fio --name=load --filename=/dev/had/bench --ioengine=libaio \
+		--direct=1 --rw=write --bs=64k --iodepth=16 --time_based \
+		--runtime=9 --output-format=json >"$LAB/log/fio" 2>&1 &
+	fio=$!
+	lab_nap 2
+	on bravo rtt -t 5 -i 5 pace default a b c d e f \
+		>"$LAB/pace" 2>&1 &
+	pace=$!
+	lab_nap 2
+	"$@"
+	wait "$pace"
+	wait "$fio"
+	CALLS=$(cat "$LAB/pace")
+	diag "$* $CALLS written: $(sed -n '/^{/,$p' "$LAB/log/fio" |
+		jq -c '.jobs[0] | [.error, .write.bw_bytes]')"
+}
+
+check "nodes" nodes_up alpha bravo
+for node in alpha bravo; do disk_make $node bench 96 >/dev/null; done
+conf_write <<-END
+	volume bench {
+		device "/dev/lab/bench"
+	}
+	lockspace default {
+	}
+	service bench {
+		prefer alpha
+		start {
+			volume bench
+		}
+	}
+END
+check "volume on alpha" hactl alpha volume create --keep-data bench
+check "volume on bravo" hactl bravo volume create bench
+check "had on alpha" had_start alpha
+check "had on bravo" had_start bravo
+check "in sync, served on alpha" wait_for 60 ready
+epoch=$(status alpha .epoch)
+
+whole='' lost=''
+for ((i = 1; i <= $(runs 2); i++)); do
+	check "whole" wait_for 30 ready
+	loaded :
+	whole+=" $(calc "$(jq .max_us <<<"$CALLS") / 1000")"
+	check "still whole" wait_for 30 ready
+	loaded loss alpha cross 100
+	[ "$(jq .failed <<<"$CALLS")" = 0 ] || not_ok "every call was answered"
+	lost+=" $(calc "$(jq .max_us <<<"$CALLS") / 1000")"
+	loss alpha cross 0
+done
+row link/under-load ms "$lost" "no link lost" "$whole" \
+	"longest lock call, a message there and back, when the crossover is silently lost while the volume is written" \
+	"<= 100"
+check "whole again" wait_for 30 ready
+info link/under-load/takeovers epochs \
+	"$(($(status alpha .epoch) - epoch))" \
+	"changes of the epoch in all of that" "<= 0"
+done_testing
