@@ -227,6 +227,29 @@ is "$rc:$out" "69:hactl: lock one-more: No locks available" \
 	"a lockspace has as many locks as it is allowed"
 for i in 1 2 3 4; do eval "exec {f$i}>&-"; done
 
+# The example of halock(3) with the libraries as they are installed.
+awk '/^\.Bd -literal/ { next } /^\.Ed/ { on = 0 }
+	on { gsub(/\\e/, "\\"); gsub(/\\&/, ""); print }
+	/^\.\\" example begins/ { on = 1 }' \
+	"$LAB_ROOT/man/halock.3" >"$dir/ex.c"
+mkdir "$dir/lib"
+ln -s "$LAB_BIN/libhalock.so" "$dir/lib/libhalock.so"
+ln -s "$LAB_BIN/libhalock.so" "$dir/lib/libhalock.so.0"
+cp "$LAB_ROOT/lockmgr/halock.h" "$dir/lib"
+check "a program with libhalock.a" cc -Wall -Werror -I"$dir/lib" \
+	-o "$dir/static" "$dir/ex.c" "$LAB_BIN/libhalock.a" -lpthread
+check "a program with libhalock.so" cc -Wall -Werror -I"$dir/lib" \
+	-o "$dir/shared" "$dir/ex.c" -L"$dir/lib" -lhalock
+# A value lives as long as there is a lock on its name.
+hold job '' -m NL job
+try on alpha "$dir/static"
+is "$rc:${out%%token*}" "0:run 1, " "the first runs"
+try on alpha env LD_LIBRARY_PATH="$dir/lib" "$dir/shared"
+is "$rc:${out%%token*}" "0:run 2, " "the second knows of it by the value"
+release job
+is "$(nm -D --defined-only "$LAB_BIN/libhalock.so" | awk '$2 == "T"' |
+	grep -vc ' halock_')" 0 "libhalock.so exports nothing else"
+
 # The daemon.
 check "a holder" hold d '' d
 before=$(<"$dir/d.token")
