@@ -861,4 +861,53 @@ w_check_equal(struct world *w)
 	}
 }
 
+/* beginnings and ends of stories */
+static inline void
+start_primary(struct world *w, uint8_t id)
+{
+	w_promote(w, id, 77);
+	w_run(w);
+	assert_int_equal(w->n[id].done_token, 77);
+	assert_true(w->n[id].done_ok);
+	assert_true(w_status(w, id).primary);
+}
+
+/* In sync, node 1 primary. */
+static inline struct world *
+new_synced(uint64_t seed)
+{
+	struct world *w = w_new_pair(seed);
+
+	w_connect(w);
+	w_run_ms(w, 2000);
+	assert_int_equal(w_status(w, 1).conn, MIR_CONN_INSYNC);
+	assert_int_equal(w_status(w, 2).conn, MIR_CONN_INSYNC);
+	start_primary(w, 1);
+	return w;
+}
+
+static inline unsigned
+in_flight(const struct world *w)
+{
+	unsigned n = 0;
+
+	for (int i = 0; i < W_REQS; i++)
+		n += w->reqs[i].used;
+	return n;
+}
+
+static inline void
+end_in_sync(struct world *w)
+{
+	w_connect(w);
+	w_run_ms(w, 15000);
+	assert_int_equal(w_status(w, 1).conn, MIR_CONN_INSYNC);
+	assert_int_equal(w_status(w, 2).conn, MIR_CONN_INSYNC);
+	assert_int_equal(w_status(w, 1).dirty_bytes, 0);
+	assert_int_equal(w_status(w, 2).dirty_bytes, 0);
+	assert_int_equal(in_flight(w), 0);
+	w_check_equal(w);
+	w_free(w);
+}
+
 #endif
