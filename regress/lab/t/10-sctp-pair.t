@@ -80,11 +80,11 @@ is "$(stat_of '.links[0].hb > 5 and .links[1].hb > 5')" true \
 is "$(stat_of '.ctl_gaps + .corrupt')" 0 "thawed: no message was lost"
 
 # A restart that nobody could tell of.
+t=$(boot_ms)
 node_vanish bravo
 first=$(inc_of)
 pair_kill bravo
 pair_start bravo -c 20
-t=$(boot_ms)
 node_return bravo
 check "restarted behind a cut: paired again" pair_wait_up bravo
 check "restarted behind a cut: the old associations are lost" \
