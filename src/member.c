@@ -395,6 +395,12 @@ on_kernel_alive(struct mb *m, const struct mb_event *e)
 }
 
 static void
+on_data(struct mb *m, const struct mb_event *e)
+{
+	m->data_behind = !e->u.data.current;
+}
+
+static void
 on_newer_epoch(struct mb *m, const struct mb_event *e)
 {
 	struct peer *p = mb_find(m, e->u.newer.from);
@@ -618,6 +624,10 @@ static const struct cell table[MB_EV_N][MB_SELF_N] = {
 	ALL(KERNEL_ALIVE, on_kernel_alive),
 	ALL(NEWER_EPOCH, on_newer_epoch),
 	ALL(PERSISTED, on_persisted),
+	ROW(DATA, DO(on_data, S(OFF)), DO(on_data, S(INERT)),
+	    DO(on_data, S(PAIRED)), DO(on_data, S(ALONE)),
+	    DO(on_data, S(ISOLATED)), DO(on_data, S(DOUBT)),
+	    DO(on_data, S(STOPPING))),
 	ROW(SEED, DO(on_seed_refused, S(OFF)), DO(on_seed, S(INERT)),
 	    DO(on_seed, S(PAIRED)), DO(on_seed, S(ALONE)),
 	    DO(on_seed, S(ISOLATED)), DO(on_seed, S(DOUBT)),

@@ -69,6 +69,7 @@
 	X(KERNEL_ALIVE, "kernel-alive") \
 	X(NEWER_EPOCH, "newer-epoch") \
 	X(PERSISTED, "persisted") \
+	X(DATA, "data") \
 	X(SEED, "seed") \
 	X(GAP, "gap") \
 	X(STOP, "stop") \
@@ -155,6 +156,14 @@ struct mb_event {
 			uint64_t serial;
 			bool ok;
 		} persisted;
+		/*
+		 * Whether this node's copy of the data is the newest one;
+		 * assumed so until told otherwise.  A node that acts alone
+		 * without it may not start alone again (R1).
+		 */
+		struct {
+			bool current;
+		} data;
 		/* the operator typed this peer's name: it is down */
 		struct {
 			uint8_t peer;

@@ -92,6 +92,8 @@ struct mb {
 	enum mb_peer goal_verdict;
 	const char *goal_rule;
 	bool goal_right; /* own_right when alone */
+	bool data_behind; /* DATA: not current */
+	bool alone_behind; /* alone, and it was not when that began */
 	bool seeding; /* an operator waits for the answer */
 	uint64_t seed_token;
 	/* DOUBT and ISOLATED ask the peer what happened meanwhile. */

@@ -61,7 +61,13 @@ mb_pair_alone(struct mb *m, struct peer *p, enum mb_peer verdict,
 	m->challenge = 0;
 	want_again(m);
 	m->want.epoch = m->epoch + 1;
-	m->want.solo = true;
+	/* The last one alive is not the last one with the data. */
+	m->alone_behind = !own_right && m->data_behind;
+	m->want.solo = !m->alone_behind;
+	if (m->alone_behind)
+		mb_say(m, HAD_WARN, "R1",
+		    "act alone, but not with the newest data: after a restart "
+		    "the peer is waited for");
 	mb_persist(m, GOAL_ALONE);
 }
 
@@ -165,7 +171,8 @@ try_pair(struct mb *m, struct peer *p)
 static void
 restore_solo(struct mb *m)
 {
-	if (m->self != MB_ALONE || m->goal != GOAL_NONE || m->record.solo)
+	if (m->self != MB_ALONE || m->goal != GOAL_NONE || m->record.solo ||
+	    m->alone_behind)
 		return;
 	want_again(m);
 	m->want.solo = true;

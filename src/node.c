@@ -160,6 +160,7 @@ settle(struct nd *nd)
 			nd_views(nd);
 		} else {
 			nd_vouch(nd);
+			nd_mir_data(nd);
 			if (nd->inner_used == 0)
 				break;
 		}

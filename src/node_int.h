@@ -107,6 +107,7 @@ struct nd {
 
 	enum mb_self state;
 	bool own_right;
+	bool data_behind; /* last DATA said so */
 	/*
 	 * The operator stopped this daemon while it was in doubt: what it
 	 * holds may be another's, so it vouches for nothing any more.
@@ -188,6 +189,7 @@ void nd_mir_stop(struct nd *); /* all volumes, then membership goes on */
 void nd_mir_resync(struct nd *, const struct nd_event *);
 void nd_mir_step(struct nd *, uint16_t vol, struct mir_event *);
 void nd_mir_views(struct nd *);
+void nd_mir_data(struct nd *); /* tells membership of the copies */
 void nd_mir_peer(struct nd *, struct nd_peer *, bool up);
 
 /* node_lock.c */

@@ -177,6 +177,30 @@ tell_svc(struct nd *nd, uint16_t vol)
 	in->u.svc.u.volume.met = v->met;
 }
 
+/* Is every copy here the newest one, as far as this node can know? */
+void
+nd_mir_data(struct nd *nd)
+{
+	bool behind = false;
+	struct nd_inner *in;
+
+	for (uint16_t i = 0; i < nd->conf->n_volumes; i++) {
+		const struct nd_vol *v = &nd->vols[i];
+
+		if (!v->met && !nd->own_right)
+			behind = true;
+		if (v->st.disk != MIR_DISK_UPTODATE &&
+		    v->st.disk != MIR_DISK_BLANK)
+			behind = true;
+	}
+	if (behind == nd->data_behind)
+		return;
+	nd->data_behind = behind;
+	in = nd_inner_put(nd, ND_IN_MEMBER);
+	in->u.member.type = MB_EV_DATA;
+	in->u.member.u.data.current = !behind;
+}
+
 void
 nd_mir_step(struct nd *nd, uint16_t vol, struct mir_event *e)
 {

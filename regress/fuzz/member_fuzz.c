@@ -161,6 +161,9 @@ one(struct mb *m, struct world *w, monotime_t now, const uint8_t d[8])
 		e.u.carrier.link = d[1] & 3;
 		e.u.carrier.up = d[2] & 1;
 		break;
+	case MB_EV_DATA:
+		e.u.data.current = d[1] & 1;
+		break;
 	case MB_EV_MSG:
 		fill_msg(bytes, d + 1);
 		e.u.msg.from = 2;

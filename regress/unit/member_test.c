@@ -106,6 +106,26 @@ R1_solo(void **state)
 		     "was not heard");
 }
 
+/* The last one alive, but its data is old: it must not start alone again. */
+static void
+R1_no_solo_with_old_data(void **state)
+{
+	struct mb_event e = {.type = MB_EV_DATA};
+
+	(void)state;
+	both_paired();
+	e.u.data.current = false;
+	step(BRAVO, e);
+	daemon_end(ALPHA);
+	run(TAKEOVER + DEAD + DISK);
+	expect(BRAVO, ALONE, GONE);
+	assert_false(w.nodes[BRAVO].disk.solo);
+	daemon_end(BRAVO);
+	daemon_start(BRAVO);
+	run(5000);
+	expect(BRAVO, INERT, UNKNOWN);
+}
+
 static void
 R1_solo_refused_is_at_once(void **state)
 {
@@ -417,6 +437,7 @@ main(void)
 	    T(R1_both_restarted),
 	    T(R1_seed_refused),
 	    T(R1_solo),
+	    T(R1_no_solo_with_old_data),
 	    T(R1_solo_refused_is_at_once),
 	    T(R1_solo_ends_with_pairing),
 	    T(R1_solo_restored),
