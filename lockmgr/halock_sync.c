@@ -45,6 +45,7 @@ call(struct halock *h, struct halock_req *r, struct lkp_ans *ans)
 	pthread_mutex_lock(&h->lock);
 	w.cookie = r->cookie = HALOCK_SYNC | ++h->cookie;
 	w.next = h->waits;
+	/* cppcheck-suppress autoVariables ; forget() takes it back */
 	h->waits = &w;
 	pthread_mutex_unlock(&h->lock);
 	lkp_put_hdr(buf, 1);

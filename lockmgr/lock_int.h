@@ -93,12 +93,13 @@ struct lk_mst {
 	uint8_t wval[LKP_VALUE_LEN]; /* conversion: to be written */
 };
 
+TAILQ_HEAD(lk_ownq, lk_own);
 TAILQ_HEAD(lk_mstq, lk_mst);
 LIST_HEAD(lk_mstl, lk_mst);
 
 struct lk_res {
 	LIST_ENTRY(lk_res) on_hash;
-	TAILQ_HEAD(, lk_own) owns;
+	struct lk_ownq owns;
 	struct lk_mstq granted, converting, waiting;
 	uint64_t space; /* hash of the lockspace's name */
 	uint64_t qseq; /* last place given */
@@ -120,7 +121,7 @@ struct lk_res {
 LIST_HEAD(lk_resl, lk_res);
 
 struct lk_client {
-	TAILQ_HEAD(, lk_own) owns;
+	struct lk_ownq owns;
 	uint32_t uid, gid, pid;
 	uint32_t locks;
 	uint32_t out_head, out_tail; /* in lk->outs, LK_NONE: empty */
@@ -128,6 +129,8 @@ struct lk_client {
 	bool used, dirty;
 	STAILQ_ENTRY(lk_client) on_dirty;
 };
+
+STAILQ_HEAD(lk_clientq, lk_client);
 
 struct lk_out {
 	struct lkp_ans ans;
@@ -188,7 +191,7 @@ struct lk {
 
 	struct lk_space spaces[HAD_LOCKSPACES_MAX];
 	struct lk_client *clients; /* owned */
-	STAILQ_HEAD(, lk_client) dirty;
+	struct lk_clientq dirty;
 	struct lk_out *outs; /* owned */
 	uint32_t outs_used;
 	struct lk_query queries[LK_QUERIES_MAX];
@@ -203,7 +206,7 @@ struct lk {
 	/* Records from *_hi on were never used. */
 	uint32_t owns_hi, msts_hi, ress_hi;
 	uint32_t owns_used, msts_used, ress_used;
-	TAILQ_HEAD(, lk_own) owns_free, held;
+	struct lk_ownq owns_free, held;
 	struct lk_mstq msts_free;
 	struct lk_resl ress_free;
 	struct lk_deadlines deadlines;

@@ -261,6 +261,24 @@ must_stop(const struct lk *lk, const struct lk_view *v)
 	return NULL;
 }
 
+/*
+ * After a doubt about this node itself that became one about another: what is
+ * mastered here goes on, and with what was held back.
+ */
+static void
+resume_here(struct lk *lk)
+{
+	if (lk->view.state == LK_VIEW_DOUBT)
+		return;
+	for (uint32_t i = 0; i < lk->ress_hi; i++) {
+		struct lk_res *r = &lk->ress[i];
+
+		if (r->used && r->master == lk->conf.self && r->bast_due)
+			lkq_run(lk, r, false);
+	}
+	lk_own_flush_held(lk);
+}
+
 void
 lk_view_set(struct lk *lk, const struct lk_view *v)
 {
@@ -289,6 +307,7 @@ lk_view_set(struct lk *lk, const struct lk_view *v)
 		if (v->state == LK_VIEW_RUNNING)
 			lk_note(lk, HAD_ERR, "stopped: %s", why);
 		set_phase(lk, LK_PH_STOPPED, why);
+		resume_here(lk);
 		lk_own_deny_held(lk);
 		return;
 	}

@@ -26,6 +26,8 @@ struct message {
 	uint8_t bytes[];
 };
 
+STAILQ_HEAD(messageq, message);
+
 struct conn {
 	struct lks *lks; /* borrowed */
 	sd_event_source *source; /* owned */
@@ -35,7 +37,7 @@ struct conn {
 	pid_t pid;
 	bool cut; /* does not read: to be hung up on by the loop */
 	bool closing; /* hung up on, as soon as it has what is queued */
-	STAILQ_HEAD(, message) queue; /* owned; what the socket did not take */
+	struct messageq queue; /* owned; what the socket did not take */
 	size_t queued;
 };
 

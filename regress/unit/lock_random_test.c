@@ -138,7 +138,8 @@ node_trouble(struct random *r)
 		changed(r);
 	} else if (rnd(r, 4) == 0) {
 		/* In doubt for a while. */
-		w_view(r->w, id, LK_VIEW_STOPPED, r->members, 0, r->epoch);
+		w_view(r->w, id, rnd(r, 2) ? LK_VIEW_STOPPED : LK_VIEW_DOUBT,
+		    r->members, 0, r->epoch);
 		r->stale[id] = true;
 	} else if (rest != 0 && rnd(r, 3) == 0) {
 		/* Isolated: it hears of it before the others go on. */

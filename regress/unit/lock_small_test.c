@@ -7,7 +7,16 @@
  * (by the world), and after everything on the way has arrived, nobody waits
  * who could be granted; when all let go, nothing is left.
  */
+#define W_ANS 64
+#define W_LOCKS 4
+#define W_QUEUE 128
 #include "lock_world.h"
+
+#ifdef __SANITIZE_ADDRESS__
+#define LESS 1 /* ten times slower */
+#else
+#define LESS 0
+#endif
 
 enum {
 	DEPTH_MAX = 16,
@@ -379,8 +388,8 @@ conversions_of_three(void **state)
 	    .modes = "35",
 	    .res = 1,
 	    .home = {1, 2, 2},
-	    .depth = 6,
-	    .states_min = 3000};
+	    .depth = 6 - LESS,
+	    .states_min = LESS ? 500 : 3000};
 
 	(void)state;
 	search(&s);
@@ -393,8 +402,8 @@ faults_with_the_master_surviving(void **state)
 	    .modes = "35",
 	    .res = 1,
 	    .home = {1, 2, 2},
-	    .depth = 6,
-	    .states_min = 3000,
+	    .depth = 6 - LESS,
+	    .states_min = LESS ? 500 : 3000,
 	    .faults = true};
 
 	(void)state;
@@ -408,8 +417,8 @@ faults_with_the_master_dying(void **state)
 	    .modes = "05",
 	    .res = 1,
 	    .home = {2, 1, 1},
-	    .depth = 6,
-	    .states_min = 3000,
+	    .depth = 6 - LESS,
+	    .states_min = LESS ? 500 : 3000,
 	    .faults = true};
 
 	(void)state;
@@ -423,8 +432,8 @@ modes_that_are_neither_stronger(void **state)
 	    .modes = "23",
 	    .res = 1,
 	    .home = {2, 1, 1},
-	    .depth = 6,
-	    .states_min = 3000,
+	    .depth = 6 - LESS,
+	    .states_min = LESS ? 500 : 3000,
 	    .faults = true};
 
 	(void)state;
@@ -438,8 +447,8 @@ two_resources(void **state)
 	    .modes = "5",
 	    .res = 2,
 	    .home = {1, 2, 1},
-	    .depth = 6,
-	    .states_min = 3000,
+	    .depth = 6 - LESS,
+	    .states_min = LESS ? 500 : 3000,
 	    .faults = true};
 
 	(void)state;
@@ -453,8 +462,8 @@ all_modes_shallow(void **state)
 	    .modes = "012345",
 	    .res = 1,
 	    .home = {1, 2, 1},
-	    .depth = 4,
-	    .states_min = 3000};
+	    .depth = 4 - LESS,
+	    .states_min = LESS ? 500 : 3000};
 
 	(void)state;
 	search(&s);

@@ -19,7 +19,14 @@
 #include "lock.h"
 #include "lock_wire.h"
 
-enum { W_NODES = 3, W_CLIENTS = 4, W_QUEUE = 4096, W_ANS = 512, W_LOCKS = 64 };
+/* A search makes many worlds; it may want them smaller. */
+#ifndef W_ANS
+#define W_ANS 512
+#define W_LOCKS 64
+#define W_QUEUE 4096
+#endif
+
+enum { W_NODES = 3, W_CLIENTS = 4 };
 
 struct w_msg {
 	uint8_t from, to;
