@@ -277,7 +277,11 @@ had_pid() { node_pid "$1" had; }
 had_running() { node_alive "$1" had; }
 lab_gone() { ! node_alive "$1" "$2"; }
 had_signal() { node_signal "$2" had "$1"; }
-freeze() { had_signal STOP "$1"; }
+lab_stopped() { grep -q '^State:.T' "/proc/$(had_pid "$1")/status"; }
+freeze() {
+	had_signal STOP "$1"
+	[ "$LAB_MODE" = pair ] || wait_for 5 lab_stopped "$1"
+}
 thaw() { had_signal CONT "$1"; }
 had_kill() {
 	had_signal KILL "$1"

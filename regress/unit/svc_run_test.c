@@ -8,6 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <poll.h>
+#include <sys/syscall.h>
+
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -163,19 +166,19 @@ pid_in_file(const struct fixture *f)
 	return pid;
 }
 
+/* Does it live on after so long?  One that was signalled needs a moment. */
 static bool
-runs(pid_t pid)
+lives(pid_t pid, int ms)
 {
-	char path[64], c = 0;
-	FILE *in;
+	struct pollfd p = {.events = POLLIN};
+	int n;
 
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	if ((in = fopen(path, "r")) == NULL)
+	p.fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (p.fd < 0)
 		return false;
-	if (fscanf(in, "%*d (%*[^)]) %c", &c) != 1)
-		c = 'X';
-	fclose(in);
-	return c != 'Z' && c != 'X';
+	n = poll(&p, 1, ms);
+	close(p.fd);
+	return n == 0;
 }
 
 static void
@@ -259,7 +262,7 @@ cancelled_with_its_group(void **state)
 	set(f->s->steps[COMMAND].start, "sleep 60 & echo $! >'%s'; wait",
 	    f->file);
 	cancel_in(f, 100, SVC_DO_START);
-	assert_false(runs(pid_in_file(f)));
+	assert_false(lives(pid_in_file(f), 2000));
 }
 
 static void
@@ -273,7 +276,7 @@ cancelled_that_ignores_term_is_killed(void **state)
 	    f->file);
 	cancel_in(f, 50, SVC_DO_STATUS);
 	assert_true(mt_sub_us(loop_now(), begin) >= 500 * 1000);
-	assert_false(runs(pid_in_file(f)));
+	assert_false(lives(pid_in_file(f), 2000));
 }
 
 /* stop "" ends what start left: its session, and who left the session. */
@@ -286,9 +289,9 @@ stop_without_a_command(void **state)
 	set(f->s->steps[COMMAND].start, "sleep 60 & echo $! >'%s'", f->file);
 	assert_int_equal(go(f, COMMAND, SVC_DO_START), SVC_RES_OK);
 	pid = pid_in_file(f);
-	assert_true(runs(pid));
+	assert_true(lives(pid, 0));
 	assert_int_equal(again(f, COMMAND, SVC_DO_STOP), SVC_RES_OK);
-	assert_false(runs(pid));
+	assert_false(lives(pid, 2000));
 
 	set(f->s->steps[COMMAND].start,
 	    "setsid sh -c 'echo $$ >\"%s\"; exec sleep 60' & "
@@ -297,9 +300,9 @@ stop_without_a_command(void **state)
 	assert_int_equal(unlink(f->file), 0);
 	assert_int_equal(again(f, COMMAND, SVC_DO_START), SVC_RES_OK);
 	pid = pid_in_file(f);
-	assert_true(runs(pid));
+	assert_true(lives(pid, 0));
 	assert_int_equal(again(f, COMMAND, SVC_DO_STOP), SVC_RES_OK);
-	assert_false(runs(pid));
+	assert_false(lives(pid, 2000));
 	/* Once more: there is nothing. */
 	assert_int_equal(again(f, COMMAND, SVC_DO_STOP), SVC_RES_OK);
 }
@@ -322,7 +325,7 @@ stop_of_one_that_ignores_term(void **state)
 	begin = loop_now();
 	assert_int_equal(again(f, COMMAND, SVC_DO_STOP), SVC_RES_OK);
 	assert_true(mt_sub_us(loop_now(), begin) >= 200 * 1000);
-	assert_false(runs(pid));
+	assert_false(lives(pid, 2000));
 }
 
 /* The daemon died: the next one finds what was left by the record. */
@@ -338,7 +341,7 @@ leftovers_of_a_command(void **state)
 	assert_int_equal(again(f, COMMAND, SVC_DO_START), SVC_RES_OK);
 	pid = pid_in_file(f);
 	assert_int_equal(again(f, COMMAND, SVC_DO_CLEAN), SVC_RES_OK);
-	assert_false(runs(pid));
+	assert_false(lives(pid, 2000));
 	/* Its own stop came first. */
 	snprintf(f->file, sizeof(f->file), "%s/stopped", f->dir);
 	assert_int_equal(access(f->file, F_OK), 0);
@@ -366,7 +369,7 @@ a_strangers_session_is_spared(void **state)
 	fprintf(out, "%d 1 some.other.run\n", pid);
 	fclose(out);
 	assert_int_equal(go(f, COMMAND, SVC_DO_CLEAN), SVC_RES_OK);
-	assert_true(runs(pid));
+	assert_true(lives(pid, 0));
 	assert_int_equal(access(path, F_OK), -1);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
