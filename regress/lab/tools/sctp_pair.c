@@ -44,6 +44,7 @@ struct figures {
 	uint64_t bulk_rx, bulk_bytes, bulk_gaps, corrupt;
 	uint64_t writable, alive;
 	uint32_t hb_us[HAD_LINKS_MAX][HB_SAMPLES];
+	uint32_t bulk_us[HB_SAMPLES];
 	unsigned n_hb[HAD_LINKS_MAX];
 	int64_t hb_heard_us[HAD_LINKS_MAX], hb_gap_us[HAD_LINKS_MAX];
 	int64_t since_us;
@@ -223,7 +224,7 @@ on_msg(void *ctx, uint8_t peer, enum tp_kind kind, uint8_t link,
 	if (kind == TP_HB) {
 		on_hb(link, late);
 	} else if (kind == TP_BULK) {
-		P.f.bulk_rx++;
+		P.f.bulk_us[P.f.bulk_rx++ % HB_SAMPLES] = (uint32_t)late;
 		P.f.bulk_bytes += len;
 		count(h.seq, &P.bulk_next, &P.f.bulk_gaps);
 	} else {
@@ -356,6 +357,9 @@ report(void)
 	    f->ctl_late, f->bulk_rx, f->bulk_bytes, f->bulk_gaps, f->corrupt,
 	    f->writable, f->alive, P.bulk_sent, s.rx_parts, s.rekeys, s.rx_bad,
 	    all.strangers, too_long());
+	n = f->bulk_rx < HB_SAMPLES ? (unsigned)f->bulk_rx : HB_SAMPLES;
+	qsort(f->bulk_us, n, sizeof(f->bulk_us[0]), by_size);
+	printf(",\"bulk_p50_us\":%u", n > 0 ? f->bulk_us[n / 2] : 0);
 	printf(",\"links\":[");
 	for (l = 0; l < P.conf.n_links; l++) {
 		i = P.conf.links[l].index;
@@ -365,10 +369,12 @@ report(void)
 		    P.tp, P.conf.peers[0].id, TP_HB, (uint8_t)i, &hb);
 		(void)tp_path_info(
 		    P.tp, P.conf.peers[0].id, TP_CTL, (uint8_t)i, &path);
-		printf("%s{\"hb\":%u,\"p99_us\":%u,\"gap_us\":%" PRId64
-		       ",\"bad\":%" PRIu64 ",\"rekeys\":%u,\"ctl_path\":%d"
+		printf("%s{\"hb\":%u,\"p50_us\":%u,\"p99_us\":%u,\"gap_us\":"
+		       "%" PRId64 ",\"bad\":%" PRIu64
+		       ",\"rekeys\":%u,\"ctl_path\":%d"
 		       ",\"primary\":%s}",
 		    l > 0 ? "," : "", f->n_hb[i],
+		    n > 0 ? f->hb_us[i][n / 2] : 0,
 		    n > 0 ? f->hb_us[i][n * 99 / 100] : 0, f->hb_gap_us[i],
 		    hb.rx_bad, hb.rekeys, (int)path.state,
 		    path.primary ? "true" : "false");
