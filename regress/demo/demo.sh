@@ -100,6 +100,7 @@ say "The end: what was acknowledged must be there, on both disks."
 writer_stop
 check "every acknowledged record is read back" verify
 say "  $(verify)"
-check "both backing devices are equal" wait_for 20 backing_equal
 show bravo status
+check "the service is stopped on both" quiesce
+check "both backing devices are equal" backing_equal
 done_testing

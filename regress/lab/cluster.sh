@@ -14,7 +14,9 @@
 #	gap_ms FROM [TO]	longest time between two answers in that span of
 #				now_ms, the span's ends included
 #	verify			every acknowledged record is read back
-#	backing_equal		checksums of both backing devices' data
+#	quiesce			stops the service for good
+#	backing_equal		checksums of both backing devices' data, after
+#				quiesce; where they differ is kept in the logs
 #	answers NODE		true if NODE's hardware answers for the address
 
 VIP=192.0.2.80
@@ -113,6 +115,23 @@ data_sum() {
 	bytes=$(hactl "$1" --json volume dump orders | jq .data_bytes)
 	head -c "$bytes" "$(disk_file "$1" orders)" | sha256sum | cut -d' ' -f1
 }
-backing_equal() { [ "$(data_sum alpha)" = "$(data_sum bravo)" ]; }
+# With the service stopped on both nodes: nothing writes any more.
+quiesce() {
+	hactl alpha standby --force alpha >/dev/null
+	hactl bravo standby --force bravo >/dev/null
+	wait_for 30 nothing_runs
+}
+nothing_runs() {
+	[ "$(status alpha '.services[0].state + .services[0].on')" = stopped ] &&
+		[ "$(status bravo '.services[0].state + .services[0].on')" = stopped ]
+}
+backing_equal() {
+	[ "$(data_sum alpha)" = "$(data_sum bravo)" ] && return
+	# Which blocks of 4 KiB, for the log.
+	cmp -l "$(disk_file alpha orders)" "$(disk_file bravo orders)" 2>&1 |
+		awk '{ b = int(($1 - 1) / 4096) } b != last { print "block " b; last = b }' |
+		head -n 20 >"$LAB/log/differ"
+	false
+}
 
 mac_of() { on "$1" cat /sys/class/net/lan0/address; }

@@ -131,5 +131,6 @@ check "online" hactl alpha online bravo
 
 writer_stop
 check "every acknowledged record is there" verify
-check "both disks are equal" wait_for 30 backing_equal
+check "the service is stopped on both" quiesce
+check "both disks are equal" backing_equal
 done_testing
