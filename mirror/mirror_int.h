@@ -222,8 +222,8 @@ struct mir {
 	struct dirtymap icand; /* may be cleared */
 	struct dirtymap ipage_dirty, ipage_busy; /* by page */
 	struct mpage_io iio[META_IOS];
-	TAILQ_HEAD(, mreq) ireqs;
-	TAILQ_HEAD(, mrep) ireps;
+	struct mreq_list ireqs; /* linked by iwait */
+	struct mrep_list ireps; /* linked by iwait */
 	enum clean clean;
 	monotime_t clean_at;
 	bool clean_all; /* for demote and stop: everything, at once */

@@ -36,14 +36,21 @@ enum {
 struct w_op {
 	bool used;
 	struct mir_io io;
-	uint64_t *snap; /* FLUSH: data as it was, owned */
-	uint8_t *msnap; /* the same of the metadata, owned */
+	struct w_snap *snap; /* FLUSH: what it makes stable, owned */
+};
+
+struct w_snap {
+	uint64_t data[W_SECTORS], ver[W_SECTORS], mver[W_META];
+	uint8_t meta[W_META][512];
 };
 
 struct w_disk {
 	uint64_t cur[W_SECTORS], stable[W_SECTORS];
 	uint8_t mcur[W_META][512], mstable[W_META][512];
 	bool vol[W_SECTORS], mvol[W_META]; /* differs from stable, maybe */
+	/* Which write it is: a late flush must not bring back an older one. */
+	uint64_t ver[W_SECTORS], sver[W_SECTORS];
+	uint64_t mver[W_META], msver[W_META], next_ver;
 	bool broken; /* every operation fails */
 	struct w_op ops[W_OPS];
 	unsigned n_ops;
@@ -155,10 +162,12 @@ w_disk_op(void *ctx, const struct mir_io *io)
 	o->used = true;
 	o->io = *io;
 	if (io->cmd == MIR_FLUSH) {
-		o->snap = malloc(sizeof(d->cur));
-		memcpy(o->snap, d->cur, sizeof(d->cur));
-		o->msnap = malloc(sizeof(d->mcur));
-		memcpy(o->msnap, d->mcur, sizeof(d->mcur));
+		o->snap = malloc(sizeof(*o->snap));
+		assert_non_null(o->snap);
+		memcpy(o->snap->data, d->cur, sizeof(d->cur));
+		memcpy(o->snap->ver, d->ver, sizeof(d->ver));
+		memcpy(o->snap->meta, d->mcur, sizeof(d->mcur));
+		memcpy(o->snap->mver, d->mver, sizeof(d->mver));
 	}
 	d->n_ops++;
 }
@@ -425,12 +434,14 @@ w_put_sector(struct w_disk *d, const struct mir_io *io, uint32_t i)
 	if (io->area == MIR_META) {
 		memcpy(d->mcur[at], (uint8_t *)io->buf + i * 512, 512);
 		d->mvol[at] = true;
+		d->mver[at] = ++d->next_ver;
 		return;
 	}
 	if (io->cmd == MIR_WRITE)
 		memcpy(&v, (uint8_t *)io->buf + i * 512, 8);
 	d->cur[at] = v;
 	d->vol[at] = true;
+	d->ver[at] = ++d->next_ver;
 }
 
 static inline void
@@ -440,9 +451,11 @@ w_settle(struct w_disk *d, const struct mir_io *io, uint32_t i)
 
 	if (io->area == MIR_META) {
 		memcpy(d->mstable[at], d->mcur[at], 512);
+		d->msver[at] = d->mver[at];
 		d->mvol[at] = false;
 	} else {
 		d->stable[at] = d->cur[at];
+		d->sver[at] = d->ver[at];
 		d->vol[at] = false;
 	}
 }
@@ -451,9 +464,27 @@ static inline void
 w_op_free(struct w_disk *d, struct w_op *o)
 {
 	free(o->snap);
-	free(o->msnap);
 	memset(o, 0, sizeof(*o));
 	d->n_ops--;
+}
+
+static inline void
+w_flush(struct w_disk *d, const struct w_snap *s)
+{
+	for (int i = 0; i < W_SECTORS; i++) {
+		if (s->ver[i] <= d->sver[i])
+			continue;
+		d->stable[i] = s->data[i];
+		d->sver[i] = s->ver[i];
+		d->vol[i] = d->ver[i] != d->sver[i];
+	}
+	for (int i = 0; i < W_META; i++) {
+		if (s->mver[i] <= d->msver[i])
+			continue;
+		memcpy(d->mstable[i], s->meta[i], 512);
+		d->msver[i] = s->mver[i];
+		d->mvol[i] = d->mver[i] != d->msver[i];
+	}
 }
 
 /* Carries out one operation; its event is the caller's. */
@@ -464,17 +495,7 @@ w_perform(struct w_disk *d, struct w_op *o)
 	uint64_t at;
 
 	if (io->cmd == MIR_FLUSH) {
-		for (int i = 0; i < W_SECTORS; i++)
-			if (d->vol[i]) {
-				d->stable[i] = o->snap[i];
-				d->vol[i] = d->cur[i] != d->stable[i];
-			}
-		for (int i = 0; i < W_META; i++)
-			if (d->mvol[i]) {
-				memcpy(d->mstable[i], o->msnap + i * 512, 512);
-				d->mvol[i] =
-				    memcmp(d->mcur[i], d->mstable[i], 512) != 0;
-			}
+		w_flush(d, o->snap);
 		return;
 	}
 	for (uint32_t i = 0; i < io->len / 512; i++) {
