@@ -246,8 +246,8 @@ never_a_write_without_its_intent(void **state)
 	for (int i = 0; i < 30000; i++) {
 		if (rnd(3) == 0) {
 			/* Few chunks, so that they are cleaned and reused. */
-			uint64_t off = rnd(5) * PART +
-				       rnd(40) * MMETA_CHUNK + rnd(16) * 4096;
+			uint64_t off = rnd(5) * PART + rnd(40) * MMETA_CHUNK +
+				       rnd(16) * 4096;
 
 			write_at(off, (uint32_t)(1 + rnd(16)) * 4096,
 			    rnd(8) ? MIR_WRITE : MIR_TRIM);
