@@ -225,7 +225,8 @@ had_log() { echo "$LAB/log/$1.had.log"; }
 lab_key() { # node
 	local out="$LAB/node/$1/key"
 	if [ ! -s "$out" ]; then
-		hactl "$1" keygen >"$LAB/node/$1/keygen" 2>&1 ||
+		# Standard input is what conf_write has yet to read.
+		hactl "$1" keygen </dev/null >"$LAB/node/$1/keygen" 2>&1 ||
 			diag "keygen: $(cat "$LAB/node/$1/keygen")"
 		grep -oE 'sha256:[0-9a-f]{64}' "$LAB/node/$1/keygen" |
 			head -n 1 >"$out"
