@@ -81,31 +81,32 @@ links_up() {
 	[ "$(status "$1" '[.links[] | select(.state == "up")] | length')" = "$2" ]
 }
 
+# The log is on the client, which may be a machine of its own.
+writer_log() { on client cat "$LAB/records.log"; }
+writer_began() { [ -n "$(writer_log 2>/dev/null | head -n 1)" ]; }
 writer_start() {
+	on client mkdir -p "$LAB" || return
 	on client records write $VIP $PORT "$LAB/records.log" \
-		>"$LAB/records.json" 2>"$LAB/records.err" &
+		</dev/null >"$LAB/records.json" 2>"$LAB/records.err" &
 	writer_pid=$!
-	wait_for 10 test -s "$LAB/records.log"
+	wait_for 20 writer_began
 }
 writer_stop() {
-	# The writer is a child of the function that entered the node.
-	pkill -TERM -P "$writer_pid" -x records 2>/dev/null ||
-		kill -TERM "$writer_pid" 2>/dev/null
+	on client pkill -TERM -f "records write $VIP $PORT"
 	wait "$writer_pid" 2>/dev/null
 	true
 }
 gap_ms() {
-	awk -v from="$1" -v to="${2:-$(now_ms)}" '
+	writer_log | awk -v from="$1" -v to="${2:-$(now_ms)}" '
 		BEGIN { last = from }
 		$1 < from { next }
 		$1 > to { exit }
 		{ if ($1 - last > gap) gap = $1 - last; last = $1 }
-		END { if (to - last > gap) gap = to - last; print gap + 0 }' \
-		"$LAB/records.log"
+		END { if (to - last > gap) gap = to - last; print gap + 0 }'
 }
 # True once the client has got an answer after that time.
 answered_since() {
-	[ "$(tail -n 1 "$LAB/records.log" | cut -d' ' -f1)" -gt "$1" ]
+	[ "$(on client tail -n 1 "$LAB/records.log" | cut -d' ' -f1)" -gt "$1" ]
 }
 verify() { on client records verify $VIP $PORT "$LAB/records.log"; }
 
