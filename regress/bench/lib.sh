@@ -6,13 +6,13 @@
 #	row NAME UNIT VALUES PEER PEER_VALUES METHOD [GOAL]
 #		VALUES and PEER_VALUES are lists of what several runs gave,
 #		equally many; the row's value is the median.  PEER "" and ""
-#		if there is none.  GOAL is "OP NUMBER [of peer]", OP one of
+#		if there is none.  ROW_OF=max: the largest instead of the
+#		median.  GOAL is "OP NUMBER [of peer]", OP one of
 #		<= and >=; "of peer" compares the ratio
 #	info NAME UNIT VALUE METHOD	a row of one measurement, no peer
 #	median N...		the middle one of numbers
 #	calc EXPRESSION		awk's arithmetic
 #	runs N			as many of them: 1 if LAB_ENV_QUICK is set
-#	quiet			waits until the guest has nothing to do
 #
 # keepalived, on both nodes, as the peer that is measured beside had:
 #	ka_start NODE [PRIORITY]	VRRPv3, 100 ms, holds $KA_VIP
@@ -25,7 +25,7 @@ ROWS=$LAB/log/rows.json
 KA_VIP=192.0.2.90
 logs_keep
 
-calc() { awk "BEGIN { printf \"%.6g\\n\", $* }"; }
+calc() { awk "BEGIN { printf \"%.6g\\n\", $* }" 2>/dev/null; }
 median() {
 	printf '%s\n' "$@" | sort -g | awk '{ v[NR] = $1 } END {
 		if (NR % 2) print v[(NR + 1) / 2]
@@ -41,7 +41,7 @@ row() {
 	if ! jq -cn --arg name "$name" --arg unit "$unit" \
 		--argjson values "$values" --arg peer "$4" \
 		--argjson peers "$peers" --arg method "$6" \
-		--arg goal "${7:-}" -f "$LAB_ROOT/regress/bench/row.jq" \
+		--arg goal "${7:-}" --arg of "${ROW_OF:-median}" -f "$LAB_ROOT/regress/bench/row.jq" \
 		>"$LAB/row" || [ ! -s "$LAB/row" ]; then
 		not_ok "$name" "no figures: '$3' beside '$5'"
 		return
@@ -53,17 +53,6 @@ row() {
 }
 info() { row "$1" "$2" "$3" "" "" "$4" "${5:-}"; }
 
-quiet() {
-	local before after
-	for _ in {1..20}; do
-		before=$(awk '/^cpu / { print $5 }' /proc/stat)
-		lab_nap 0.25
-		after=$(awk '/^cpu / { print $5 }' /proc/stat)
-		# 2 processors, 100 ticks a second each.
-		[ $((after - before)) -ge 25 ] && return
-	done
-	diag "the guest is never quiet"
-}
 
 # --- keepalived ------------------------------------------------------------
 

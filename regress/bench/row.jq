@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # One row from what several runs gave: $name $unit $values $peer $peers
-# $method $goal.
+# $method $goal; $of is median, or max for what must never happen.
 def median: sort | if length == 0 then null
 	elif length % 2 == 1 then .[(length - 1) / 2]
 	else (.[length / 2 - 1] + .[length / 2]) / 2 end;
@@ -15,8 +15,9 @@ def goal: if $goal == "" then null else
 if ($values | length) == 0 or
 	($peer != "" and ($peers | length) != ($values | length)) then empty
 else
-	($values | median) as $value
-	| (if $peer == "" then null else $peers | median end) as $pv
+	def middle: if $of == "max" then max else median end;
+	($values | middle) as $value
+	| (if $peer == "" then null else $peers | middle end) as $pv
 	| (if $pv == null or $pv == 0 then null else $value / $pv end) as $ratio
 	| goal as $g
 	| (if $g == null then null
@@ -26,7 +27,7 @@ else
 		name: $name, unit: $unit, value: ($value | short),
 		peer: (if $peer == "" then null else $peer end),
 		peer_value: ($pv | short), ratio: ($ratio | short),
-		runs: ($values | length), method: $method,
+		runs: ($values | length), of: $of, method: $method,
 		values: $values, peer_values: $peers,
 		goal: (if $g == null then null else $goal end),
 		met: (if $g == null then null

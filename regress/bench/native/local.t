@@ -54,7 +54,7 @@ lock_row lock/roundtrip-2cpu 1 "client and server on two processors"
 
 pid=$(had_pid alpha)
 taskset -p 3 "$pid" >/dev/null
-cpu='' secs=$(($(runs 3) * 5 + 5))
+cpu='' secs=10
 for ((i = 1; i <= $(runs 3); i++)); do
 	t0=$(ticks "$pid")
 	lab_nap "$secs"

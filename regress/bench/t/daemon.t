@@ -42,12 +42,12 @@ check "had on alpha" had_start alpha
 check "had on bravo" had_start bravo
 check "a pair" wait_for 30 paired
 check "keepalived on alpha" ka_start alpha 101
+check "keepalived: master" wait_for 30 ka_holds alpha
 check "keepalived on bravo" ka_start bravo 100
-check "keepalived: master" wait_for 15 ka_holds alpha
 
 had=$(had_pid alpha)
 ka=$(ka_pids alpha)
-secs=$(($(runs 3) * 5 + 5))
+secs=10
 had_cpu='' ka_cpu='' had_rss='' ka_rss=''
 for ((i = 1; i <= $(runs 3); i++)); do
 	# shellcheck disable=SC2086

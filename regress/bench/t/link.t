@@ -66,7 +66,7 @@ for ((i = 1; i <= $(runs 2); i++)); do
 	lost+=" $(calc "$(jq .max_us <<<"$CALLS") / 1000")"
 	loss alpha cross 0
 done
-row link/under-load ms "$lost" "no link lost" "$whole" \
+ROW_OF=max row link/under-load ms "$lost" "no link lost" "$whole" \
 	"longest lock call, a message there and back, when the crossover is silently lost while the volume is written" \
 	"<= 100"
 check "whole again" wait_for 30 ready

@@ -70,7 +70,10 @@ tcp() {
 }
 resync() { # MB/s
 	local from to
-	hactl alpha volume resync bench --from alpha >/dev/null || return
+	hactl alpha volume resync bench --from alpha >"$LAB/log/resync" 2>&1 || {
+		diag "$(cat "$LAB/log/resync")"
+		return
+	}
 	wait_for 10 not_ready
 	wait_for 60 ready || return
 	from=$(synced 'resync to bravo, full')
@@ -85,6 +88,7 @@ for ((i = 1; i <= $(runs 2); i++)); do
 	tcps+=" $(tcp)"
 	rates+=" $(resync)"
 done
+[ -n "${rates// /}" ] || rates=
 row volume/resync MB/s "$rates" "TCP, not sealed" "$tcps" \
 	"all of $mib MiB, the volume idle; the ratio is the share of the link"
 done_testing
