@@ -223,9 +223,10 @@ test_stripped_is_put_back(void **state)
 	assert_true(holder_start(ALPHA));
 	take_both(ALPHA);
 	s = spaces[ALPHA].h.page->status.addrs;
-	from = now_us();
 	assert_int_equal(run_in(ALPHA, "ip addr del " VIP4 "/24 dev eth0"), 0);
 	assert_int_equal(run_in(ALPHA, "ip addr del " VIP6 "/64 dev eth0"), 0);
+	/* How long programs take to start is not what is measured. */
+	from = now_us();
 	assert_true(WAIT_FOR(1000, s[WEB4].stripped == 1 && s[WEB4].present));
 	assert_true(WAIT_FOR(1000, s[WEB6].stripped == 1 && s[WEB6].present));
 	assert_true(now_us() - from < us(200));
