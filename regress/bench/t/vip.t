@@ -3,7 +3,7 @@
 # Outage of an address, as a client sees it that asks by ARP each
 # millisecond: had with heartbeats of 20 ms beside keepalived with adverts of
 # 100 ms, one fault of each in turn.
-# lab: timeout 300
+# lab: timeout 420
 . "$LAB_ROOT/regress/lab/lib.sh"
 . "$LAB_ROOT/regress/bench/lib.sh"
 export LAB_HEARTBEAT=20ms LAB_DEAD=${LAB_ENV_DEAD:-200ms}
