@@ -38,6 +38,12 @@ CODEC := \
 	src/conf_check_service.c \
 	src/conf_timers.c \
 	src/conf_print.c \
+	src/conf_arbiter.c \
+	src/conf_print_arbiter.c \
+	src/fence_agent.c \
+	src/lockdisk_slot.c \
+	src/witness_file.c \
+	src/witness_wire.c \
 	src/statefile.c \
 	mirror/dirtymap.c \
 	mirror/rangelock.c \
@@ -50,7 +56,12 @@ CODEC := \
 
 # Pure: deterministic state machines.
 CORE := \
+	src/arb.c \
+	src/arb_fence.c \
+	src/arb_vote.c \
+	src/witness_core.c \
 	src/member.c \
+	src/member_arb.c \
 	src/member_peer.c \
 	src/member_pair.c \
 	src/member_msg.c \
@@ -58,6 +69,8 @@ CORE := \
 	src/svc_plan.c \
 	src/svc_fsm.c \
 	src/svc_op.c \
+	src/svc_op_start.c \
+	src/svc_limit.c \
 	src/svc_msg.c \
 	sctp/link.c \
 	vip/vip.c \
@@ -89,6 +102,7 @@ CORE := \
 NODE := \
 	src/node.c \
 	src/node_member.c \
+	src/node_arb.c \
 	src/node_net.c \
 	src/node_session.c \
 	src/node_svc.c \
@@ -107,6 +121,12 @@ DRIVER := \
 	src/svc_run_proc.c \
 	src/ctl.c \
 	src/keyfile.c \
+	src/fence.c \
+	src/lockdisk.c \
+	src/ping.c \
+	src/selffence.c \
+	src/watchdog.c \
+	src/witness_link.c \
 	sctp/assoc.c \
 	sctp/assoc_info.c \
 	sctp/assoc_io.c \
@@ -132,6 +152,7 @@ DRIVER := \
 HAD := \
 	src/had.c \
 	src/drive.c \
+	src/drive_arb.c \
 	src/drive_ctl.c \
 	src/drive_json.c \
 	src/drive_net.c \

@@ -15,6 +15,35 @@ struct conf_link {
 	char addr[46]; /* as written; numeric IPv4 or IPv6 */
 	char ifname[16];
 	uint8_t index; /* same for one link name on every node */
+	/*
+	 * Links of one domain can be cut by one fault.  "" = a domain of its
+	 * own, unless the kernel says that it shares a device with another.
+	 */
+	char domain[HAD_NAME_MAX];
+	int line, col;
+};
+
+/* A parameter of a fence agent: name=value on its standard input. */
+struct conf_fence_param {
+	char name[HAD_NAME_MAX];
+	char value[HAD_VALUE_MAX]; /* the value, or the file that holds it */
+	bool file; /* the first line of that file is the value */
+};
+
+/* One level: a program of the fence agents' convention. */
+struct conf_fence {
+	char agent[HAD_PATH_MAX]; /* no slash: looked up in /usr/sbin */
+	uint32_t timeout_ms; /* of off, and of each status query */
+	struct conf_fence_param params[HAD_FENCE_PARAMS_MAX];
+	uint8_t n_params;
+	int line, col;
+};
+
+/* had-witness: grants leases bound to (cluster, epoch). */
+struct conf_witness {
+	char addr[46]; /* "" = there is none */
+	uint8_t key[32]; /* SHA-256 of the SubjectPublicKeyInfo */
+	uint16_t port;
 	int line, col;
 };
 
@@ -25,6 +54,8 @@ struct conf_node {
 	bool key_set;
 	struct conf_link links[HAD_LINKS_MAX];
 	uint8_t n_links;
+	struct conf_fence fences[HAD_FENCES_MAX]; /* levels, in this order */
+	uint8_t n_fences;
 	int line, col; /* of its block, for messages of the checker */
 };
 
@@ -104,7 +135,20 @@ struct conf_timers {
 	uint32_t heartbeat_ms;
 	uint32_t lease_ms; /* guard lease, 2 * heartbeat <= lease < dead */
 	uint32_t dead_ms;
+	/*
+	 * With an arbiter: an active node that has lost its peer and gets no
+	 * lease has stopped its data by then; else the watchdog resets it.
+	 * 0 = no arbiter grants leases; no watchdog.
+	 */
+	uint32_t self_demote_ms, watchdog_ms;
 	uint32_t takeover_ms; /* >= lease * 1.02 + margin, from last receive */
+};
+
+/* R12: what a node does to itself when a service will not stop. */
+enum conf_self_fence {
+	CONF_SELF_FENCE_OFF,
+	CONF_SELF_FENCE_SYSRQ,
+	CONF_SELF_FENCE_WATCHDOG,
 };
 
 struct conf {
@@ -112,6 +156,15 @@ struct conf {
 	struct conf_timers t;
 	enum conf_silent silent;
 	uint16_t port; /* SCTP: ctl; bulk is port + 1, hb port + 2 + link */
+	struct conf_witness witness;
+	/* Small blocks on shared devices or files; each has a vote. */
+	char lock_disks[HAD_LOCK_DISKS_MAX][HAD_PATH_MAX];
+	uint8_t n_lock_disks;
+	char watchdog[HAD_PATH_MAX]; /* device, "" = none */
+	uint32_t watchdog_timeout_ms; /* as written, whole seconds */
+	char pings[HAD_PINGS_MAX][46]; /* numeric addresses (R9) */
+	uint8_t n_pings;
+	enum conf_self_fence self_fence;
 	int line, col; /* of the cluster block */
 	struct conf_node nodes[HAD_NODES_MAX];
 	struct conf_volume volumes[HAD_VOLUMES_MAX];
@@ -147,6 +200,8 @@ enum {
 	CONF_CHECK_TIMEOUT_MS = 5 * 1000,
 	CONF_LOCKS = 16384,
 	CONF_LOCKS_MAX = 1000000,
+	CONF_FENCE_TIMEOUT_MS = 20 * 1000,
+	CONF_WITNESS_PORT = 7770,
 };
 
 /*

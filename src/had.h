@@ -67,6 +67,12 @@ enum {
 	HAD_SERVICES_MAX = 32,
 	HAD_STEPS_MAX = 32,
 	HAD_LOCKSPACES_MAX = 16,
+	HAD_FENCES_MAX = 4, /* levels per node */
+	HAD_FENCE_PARAMS_MAX = 16,
+	HAD_LOCK_DISKS_MAX = 4,
+	HAD_VOTERS_MAX = 1 + HAD_LOCK_DISKS_MAX, /* the witness is voter 0 */
+	HAD_PINGS_MAX = 4,
+	HAD_VALUE_MAX = 256,
 	HAD_NAME_MAX = 32, /* bytes, the terminating NUL included */
 	HAD_PATH_MAX = 256,
 	HAD_MSG_MAX = 128 * 1024, /* one message on the wire, sealed */
