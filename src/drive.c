@@ -468,6 +468,8 @@ make(struct drive *d)
 	d->run = svc_run_new(d->event, &rc, cb_step, d);
 	d->timer = loop_timer_new(d->event, cb_timer, d);
 	d->tick = loop_timer_new(d->event, cb_tick, d);
+	loop_timer_watch(d->timer, d->loop);
+	loop_timer_watch(d->tick, d->loop);
 	if (d->run == NULL || d->timer == NULL || d->tick == NULL) {
 		log_warn("daemon: start");
 		return -1;

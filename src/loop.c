@@ -12,7 +12,11 @@
  * right within 12 %.  Six slices of ten seconds make the last minute.
  */
 enum {
-	TICK_US = 10000,
+	/*
+	 * Accuracy of timers (0 would mean sd-event's 250 ms), and the time
+	 * after which the same one may run again, so that others can.
+	 */
+	TIMER_US = 100,
 	SLICE_US = 10 * 1000 * 1000,
 	N_SLICES = 6,
 	SUB = 8,
@@ -26,8 +30,6 @@ struct slice {
 
 struct loop {
 	sd_event *event; /* owned */
-	sd_event_source *tick; /* owned */
-	uint64_t tick_due_us;
 	struct slice slices[N_SLICES];
 	unsigned slice;
 	uint64_t slice_end_us;
@@ -37,6 +39,8 @@ struct loop_timer {
 	sd_event_source *source; /* owned */
 	loop_timer_fn fn;
 	void *ctx; /* borrowed */
+	struct loop *watch; /* borrowed; NULL: nobody asks how late it is */
+	int64_t due_us, fired_us;
 };
 
 monotime_t
@@ -73,12 +77,10 @@ bucket_top(unsigned b)
 	return (uint32_t)(((uint64_t)(SUB + b % SUB + 1) << (power - 3)) - 1);
 }
 
-static void
-lag_add(struct loop *l, uint64_t now_us, uint64_t lag_us)
+/* The slice of now. */
+static struct slice *
+slice_at(struct loop *l, uint64_t now_us)
 {
-	struct slice *s;
-	uint32_t us = lag_us > UINT32_MAX ? UINT32_MAX : (uint32_t)lag_us;
-
 	while (now_us >= l->slice_end_us) {
 		l->slice = (l->slice + 1) % N_SLICES;
 		memset(&l->slices[l->slice], 0, sizeof(l->slices[0]));
@@ -87,25 +89,37 @@ lag_add(struct loop *l, uint64_t now_us, uint64_t lag_us)
 		if (now_us >= l->slice_end_us + SLICE_US * N_SLICES)
 			l->slice_end_us = now_us + SLICE_US;
 	}
-	s = &l->slices[l->slice];
+	return &l->slices[l->slice];
+}
+
+static uint32_t
+lag_of(int64_t from_us, int64_t to_us)
+{
+	int64_t us = to_us - from_us;
+
+	return us < 0 ? 0 : us > UINT32_MAX ? UINT32_MAX : (uint32_t)us;
+}
+
+/* A timer ran so late. */
+static void
+lag_add(struct loop *l, monotime_t now, uint32_t us)
+{
+	struct slice *s = slice_at(l, (uint64_t)now.us);
+
 	s->count[bucket_of(us)]++;
 	s->total++;
 	if (us > s->max_us)
 		s->max_us = us;
 }
 
-static int
-tick(sd_event_source *source, uint64_t due_us, void *arg)
+/* A turn took so long. */
+static void
+turn_add(struct loop *l, monotime_t now, uint32_t us)
 {
-	struct loop *l = arg;
-	uint64_t now_us = (uint64_t)loop_now().us;
+	struct slice *s = slice_at(l, (uint64_t)now.us);
 
-	lag_add(l, now_us, now_us > due_us ? now_us - due_us : 0);
-	l->tick_due_us = now_us + TICK_US;
-	if (sd_event_source_set_time(source, l->tick_due_us) < 0 ||
-	    sd_event_source_set_enabled(source, SD_EVENT_ONESHOT) < 0)
-		fatalx("loop: cannot re-arm the tick");
-	return 0;
+	if (us > s->max_us)
+		s->max_us = us;
 }
 
 struct loop *
@@ -120,14 +134,7 @@ loop_new(void)
 		errno = -r;
 		fatal("loop: sd_event_new");
 	}
-	l->tick_due_us = (uint64_t)loop_now().us + TICK_US;
-	l->slice_end_us = l->tick_due_us + SLICE_US;
-	r = sd_event_add_time(
-	    l->event, &l->tick, CLOCK_BOOTTIME, l->tick_due_us, 1, tick, l);
-	if (r < 0) {
-		errno = -r;
-		fatal("loop: sd_event_add_time");
-	}
+	l->slice_end_us = (uint64_t)loop_now().us + SLICE_US;
 	return l;
 }
 
@@ -136,7 +143,6 @@ loop_free(struct loop *l)
 {
 	if (l == NULL)
 		return;
-	sd_event_source_disable_unref(l->tick);
 	sd_event_unref(l->event);
 	free(l);
 }
@@ -184,16 +190,41 @@ loop_lag(const struct loop *l, struct loop_lag *lag)
 		lag->p99_us = lag->max_us;
 }
 
+/* One turn: as sd_event_run, but what it took is kept. */
+static int
+turn(struct loop *l)
+{
+	uint64_t began_us;
+	monotime_t now;
+	int r = sd_event_prepare(l->event);
+
+	if (r == 0)
+		r = sd_event_wait(l->event, UINT64_MAX);
+	if (r <= 0)
+		return r;
+	r = sd_event_now(l->event, CLOCK_BOOTTIME, &began_us);
+	if (r < 0)
+		return r;
+	r = sd_event_dispatch(l->event);
+	now = loop_now();
+	turn_add(l, now, lag_of((int64_t)began_us, now.us));
+	return r;
+}
+
 int
 loop_run(struct loop *l)
 {
-	int r = sd_event_loop(l->event);
+	int r = 0, code;
 
+	while (r >= 0 && sd_event_get_state(l->event) != SD_EVENT_FINISHED)
+		r = turn(l);
+	if (r >= 0)
+		r = sd_event_get_exit_code(l->event, &code);
 	if (r < 0) {
 		errno = -r;
-		fatal("loop: sd_event_loop");
+		fatal("loop: turn");
 	}
-	return r;
+	return code;
 }
 
 void
@@ -206,10 +237,14 @@ static int
 timer_fired(sd_event_source *source, uint64_t due_us, void *arg)
 {
 	struct loop_timer *t = arg;
+	monotime_t now = loop_now();
 
 	(void)source;
 	(void)due_us;
-	t->fn(t->ctx, loop_now());
+	t->fired_us = now.us;
+	if (t->watch != NULL)
+		lag_add(t->watch, now, lag_of(t->due_us, now.us));
+	t->fn(t->ctx, now); /* may free t */
 	return 0;
 }
 
@@ -223,11 +258,14 @@ loop_timer_new(sd_event *event, loop_timer_fn fn, void *ctx)
 		fatal("loop: calloc");
 	t->fn = fn;
 	t->ctx = ctx;
-	/* Accuracy 0 would mean sd-event's default of 250 ms. */
-	r = sd_event_add_time(
-	    event, &t->source, CLOCK_BOOTTIME, UINT64_MAX, 100, timer_fired, t);
-	if (r < 0 ||
-	    (r = sd_event_source_set_enabled(t->source, SD_EVENT_OFF)) < 0) {
+	t->fired_us = -TIMER_US;
+	r = sd_event_add_time(event, &t->source, CLOCK_BOOTTIME, UINT64_MAX,
+	    TIMER_US, timer_fired, t);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(t->source, SD_EVENT_OFF);
+	if (r >= 0)
+		r = sd_event_source_set_priority(t->source, LOOP_TIMER);
+	if (r < 0) {
 		errno = -r;
 		fatal("loop: timer");
 	}
@@ -238,9 +276,17 @@ void
 loop_timer_at(struct loop_timer *t, monotime_t at)
 {
 	bool never = at.us == INT64_MAX;
+	int64_t now_us;
 	int r;
 
 	ASSERT(at.us >= 0);
+	if (at.us < t->fired_us + TIMER_US)
+		at.us = t->fired_us + TIMER_US;
+	/* Asked for the past, it is not late. */
+	if (t->watch != NULL) {
+		now_us = loop_now().us;
+		t->due_us = at.us < now_us ? now_us : at.us;
+	}
 	r = sd_event_source_set_time(t->source, (uint64_t)at.us);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(
@@ -249,6 +295,13 @@ loop_timer_at(struct loop_timer *t, monotime_t at)
 		errno = -r;
 		fatal("loop: timer");
 	}
+}
+
+void
+loop_timer_watch(struct loop_timer *t, struct loop *l)
+{
+	t->watch = l;
+	t->due_us = INT64_MAX; /* until it is armed again */
 }
 
 void

@@ -14,6 +14,8 @@ ticks() { # PID...
 	done
 	echo $sum
 }
+# How often its main thread has gone to sleep.
+sleeps() { awk '/^voluntary_ctxt/ { print $2 }' "/proc/$1/status"; }
 # One node has nobody to wait for: it may act at once.
 single() {
 	cat >"$LAB/had.conf" <<-END
@@ -54,14 +56,17 @@ lock_row lock/roundtrip-2cpu 1 "client and server on two processors"
 
 pid=$(had_pid alpha)
 taskset -p 3 "$pid" >/dev/null
-cpu='' secs=10
+cpu='' wakes='' secs=10
 for ((i = 1; i <= $(runs 3); i++)); do
-	t0=$(ticks "$pid")
+	t0=$(ticks "$pid") s0=$(sleeps "$pid")
 	lab_nap "$secs"
+	wakes+=" $(calc "($(sleeps "$pid") - $s0) / $secs")"
 	cpu+=" $(calc "($(ticks "$pid") - $t0) * 100 / ($(getconf CLK_TCK) * $secs)")"
 done
 info daemon/cpu-idle-native "% of a core" "$cpu" \
 	"one node without a peer, over $secs s, native" "<= 0.5"
+info daemon/wakeups-idle-native "1/s" "$wakes" \
+	"how often the daemon woke up in that time" "<= 10"
 
 rates=''
 for ((i = 1; i <= $(runs 3); i++)); do

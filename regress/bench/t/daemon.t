@@ -67,5 +67,5 @@ row daemon/cpu-idle "% of a core" "$had_cpu" "keepalived v3 100 ms" "$ka_cpu" \
 	"heartbeats of 100 ms on two links, over $secs s, emulated processor"
 info daemon/loop-lag-p99 us \
 	"$(hactl alpha --json status | jq -r .daemon.loop_lag_p99_us)" \
-	"of the loop's 10 ms tick, from hactl status --json, idle"
+	"how late timers ran, from hactl status --json, idle"
 done_testing
