@@ -60,6 +60,15 @@ struct seal_who {
 	uint8_t self, peer; /* node ids; the lower one is TLS's client */
 	uint64_t incarnation;
 	uint8_t pin[32]; /* the peer's SHA-256(SPKI) */
+	/*
+	 * For one that serves many: whose key is this?  Returns NULL and sets
+	 * cluster (borrowed during the call) and peer, which the greeting has
+	 * to confirm; or why it is refused.  cluster above is "", peer 0 until
+	 * then, pin unused, and the other end TLS's client.  NULL: pin decides.
+	 */
+	const char *(*find)(void *ctx, const uint8_t pin[32],
+	    const char **cluster, uint8_t *peer);
+	void *ctx; /* borrowed; of find */
 };
 
 /*

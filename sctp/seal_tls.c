@@ -67,6 +67,22 @@ tls_certificate(EVP_PKEY *key)
 	return NULL;
 }
 
+/* NULL if the key with this hash is the one that is expected. */
+static const char *
+tls_check_key(struct seal_tls *t, const uint8_t hash[32])
+{
+	const char *cluster, *why;
+
+	if (t->who.find == NULL)
+		return CRYPTO_memcmp(hash, t->who.pin, 32) == 0
+			   ? NULL
+			   : "its key is not the configured one";
+	why = t->who.find(t->who.ctx, hash, &cluster, &t->who.peer);
+	if (why == NULL)
+		SHA256((const uint8_t *)cluster, strlen(cluster), t->cluster);
+	return why;
+}
+
 /* The pin decides; a chain, a name or a date does not. */
 static int
 tls_verify(X509_STORE_CTX *store, void *arg)
@@ -87,8 +103,7 @@ tls_verify(X509_STORE_CTX *store, void *arg)
 		t->why = "certificate without a key";
 	} else {
 		SHA256(der, (size_t)len, hash);
-		if (CRYPTO_memcmp(hash, t->who.pin, sizeof(hash)) != 0)
-			t->why = "its key is not the configured one";
+		t->why = tls_check_key(t, hash);
 	}
 	OPENSSL_free(der);
 	X509_STORE_CTX_set_error(
