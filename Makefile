@@ -36,6 +36,7 @@ CODEC := \
 	src/conf_addr.c \
 	src/conf_check.c \
 	src/conf_check_service.c \
+	src/conf_check_arbiter.c \
 	src/conf_timers.c \
 	src/conf_print.c \
 	src/conf_arbiter.c \
@@ -84,6 +85,7 @@ CORE := \
 	mirror/mdecide.c \
 	mirror/mwrite.c \
 	mirror/mread.c \
+	mirror/mfail.c \
 	mirror/mpeer.c \
 	mirror/mintent.c \
 	mirror/resync.c \

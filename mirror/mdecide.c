@@ -289,7 +289,8 @@ mir_decide(const struct mir_ident *self, const struct mir_ident *peer)
 	else {
 		v = decide_differ(self, peer);
 		s = only(good(self), good(peer));
-		if (s != 0 && v.dir != MIR_DIR_UNRELATED &&
+		/* Of the same age, and useless by itself: not a rival. */
+		if (s != 0 &&
 		    v.dir != (s > 0 ? MIR_DIR_SOURCE : MIR_DIR_TARGET))
 			v = toward(
 			    s, true, MIR_FIX_NONE, "one side is inconsistent");

@@ -157,8 +157,7 @@ mir_intent_done(struct mir *m, unsigned i, int error)
 	dm_clear(&m->ipage_busy, io->page, 1);
 	if (error != 0) {
 		dm_set(&m->ipage_dirty, io->page, 1);
-		if (!mir_disk_error(m, "writing the intent map", error))
-			m->meta_bad = true;
+		mir_meta_error(m, "writing the intent map", error);
 		return;
 	}
 	for (int j = 0; j < PAGE_WORDS; j++)
@@ -247,6 +246,7 @@ clean_end(struct mir *m)
 	}
 	m->clean = CLEAN_IDLE;
 	m->clean_at = MT_NEVER;
+	m->meta_clean = false;
 	if (m->intent.count > 0 || m->bpage_dirty.count > 0)
 		mir_clean_arm(m);
 	m->again = true;

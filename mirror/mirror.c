@@ -130,7 +130,7 @@ mir_new(const struct mir_conf *c, const struct mir_ops *ops, void *ctx)
 	TAILQ_INIT(&m->rep_active);
 	TAILQ_INIT(&m->piece_sendq);
 	rl_init(&m->locks);
-	m->clean_at = m->sync_mark = m->sync_wake = MT_NEVER;
+	m->clean_at = m->sync_mark = m->sync_wake = m->meta_at = MT_NEVER;
 	if (new_maps(m) == -1 || new_buffers(m) == -1) {
 		mir_free(m);
 		return NULL;
@@ -260,34 +260,12 @@ mir_unlock(struct mir *m, struct rl_entry *e)
 		rl_release(&m->locks, e, mir_granted, m);
 }
 
-/* The peer's copy is connected and as good as ours. */
+/* The peer's copy is connected, as good as ours, and can be written. */
 bool
 mir_peer_is_good(const struct mir *m)
 {
-	return m->conn == MIR_CONN_INSYNC;
-}
-
-bool
-mir_disk_error(struct mir *m, const char *what, int error)
-{
-	if (!m->attached)
-		return true;
-	if (m->primary && !mir_peer_is_good(m)) {
-		mir_note(m, HAD_ERR, "",
-		    "%s failed (error %d) and no other good copy is connected",
-		    what, error);
-		mir_set_error(m, "%s failed, error %d", what, error);
-		return false;
-	}
-	m->attached = false;
-	m->exposed = m->sb.current;
-	mir_set_error(m, "disk detached: %s failed, error %d", what, error);
-	mir_note(m, HAD_ERR, "", "disk detached: %s failed (error %d)%s", what,
-	    error, m->primary ? "; going on with the peer's copy" : "");
-	if (m->conn != MIR_CONN_DOWN)
-		mir_sess_restart(m, "disk detached");
-	m->again = true;
-	return true;
+	return m->conn == MIR_CONN_INSYNC &&
+	       !(m->peer_id.flags & MIR_I_FAILING);
 }
 
 static void
@@ -295,8 +273,8 @@ on_flush(struct mir *m, unsigned which, int error)
 {
 	ASSERT(which < FLUSH_N && m->flush_busy[which]);
 	m->flush_busy[which] = false;
-	if (error != 0 && !mir_disk_error(m, "flush", error))
-		m->meta_bad = true; /* what is stable is not known any more */
+	if (error != 0)
+		mir_flush_error(m, error);
 	if (which == FLUSH_CLEAN)
 		mir_clean_flushed(m);
 	else if (which == FLUSH_FIN)
@@ -363,8 +341,12 @@ on_view(struct mir *m, const struct mir_event *ev)
 	m->view_link = ev->u.view.link;
 	m->own_right = ev->u.view.own_right;
 	m->doubt = ev->u.view.doubt;
-	if (ev->u.view.demoted)
+	if (ev->u.view.demoted) {
+		/* The peer has acted, or may have: R8. */
+		if (peer != MIR_PEER_UP)
+			m->compared = false;
 		mir_demoted(m);
+	}
 	m->again = true;
 }
 
@@ -378,6 +360,8 @@ set_timer(struct mir *m)
 		at = m->clean_at;
 	at = mt_min(at, m->sync_mark);
 	at = mt_min(at, m->sync_wake);
+	if (m->meta_bad)
+		at = mt_min(at, m->meta_at);
 	m->ops->timer(m->ctx, at);
 }
 
@@ -390,6 +374,7 @@ run(struct mir *m)
 	do {
 		ASSERT(rounds++ < 1000);
 		m->again = false;
+		mir_meta_run(m);
 		mir_save_run(m);
 		mir_sess_run(m);
 		mir_mode_run(m);

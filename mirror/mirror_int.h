@@ -11,6 +11,7 @@
  *	mread.c    reads
  *	mpeer.c    what the peer asks of this disk
  *	resync.c   copying dirty blocks to the peer
+ *	mfail.c    errors of this disk
  *	mrole.c    promote, demote, resync on request, stop
  *	mstatus.c  names and status
  *
@@ -49,6 +50,7 @@ enum {
 	SYNC_CHUNKS = 256, /* the same for a resync */
 	SYNC_TICK_MS = 100,
 	SYNC_STALL_MS = 10000,
+	META_RETRY_MS = 5000,
 	ERR_SHUTDOWN = 108, /* ESHUTDOWN, EIO, ... without <errno.h> */
 	ERR_IO = 5,
 	ERR_INVAL = 22,
@@ -70,7 +72,8 @@ enum io_kind {
 };
 enum { FLUSH_CLEAN, FLUSH_FIN, FLUSH_ROLE, FLUSH_N };
 
-enum phase { PH_FREE, PH_LOCK, PH_INTENT, PH_RUN };
+/* HELD: without intents no write may begin, see mfail.c. */
+enum phase { PH_FREE, PH_LOCK, PH_INTENT, PH_HELD, PH_RUN };
 enum local { L_NONE, L_BUSY, L_OK, L_FAIL };
 enum remote {
 	R_NONE, /* not concerned */
@@ -196,7 +199,11 @@ struct mir {
 	/* disk and metadata */
 	bool failed; /* metadata missing or refused */
 	bool attached; /* the disk is in use */
-	bool meta_bad; /* metadata cannot be written; nobody else has a copy */
+	bool meta_bad; /* metadata cannot be written, and the copy is needed */
+	bool meta_trial; /* ... and it is being tried again */
+	bool meta_clean; /* of the trial: the dirty map is not written yet */
+	uint64_t meta_seq; /* of the trial: the superblock */
+	monotime_t meta_at; /* the next trial */
 	enum load load;
 	uint64_t load_at;
 	bool sb_bad[2];
@@ -295,12 +302,18 @@ void mir_set_error(struct mir *, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* The lock of a request, an operation or a piece was granted. */
 void mir_granted(void *m, struct rl_entry *);
 void mir_unlock(struct mir *, struct rl_entry *);
-/* The disk failed; detaches it if that loses nothing.  True if it did. */
-bool mir_disk_error(struct mir *, const char *what, int error);
 bool mir_peer_is_good(const struct mir *);
 uint64_t mir_size(const struct mir *);
 void mir_chunks(uint64_t off, uint32_t len, uint64_t *from, uint64_t *n);
 void mir_blocks(uint64_t off, uint32_t len, uint64_t *from, uint64_t *n);
+
+/* mfail.c */
+/* The disk failed; detaches it if that loses nothing.  True if it did. */
+bool mir_disk_error(struct mir *, const char *what, int error);
+void mir_meta_error(struct mir *, const char *what, int error);
+void mir_flush_error(struct mir *, int error);
+bool mir_meta_refuses(struct mir *); /* to be overwritten; detached if so */
+void mir_meta_run(struct mir *);
 
 /* mload.c */
 void mir_load(struct mir *);

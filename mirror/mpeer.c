@@ -51,14 +51,30 @@ submit(struct mir *m, struct mrep *p)
 	    cmd == MIR_WRITE || cmd == MIR_READ ? p->buf : NULL);
 }
 
+static void
+answer(struct mir *m, const struct mrep *p, int error)
+{
+	struct mp_msg msg = {
+	    .type = MP_DATA, .id = p->id, .off = p->off, .len = p->len};
+
+	if (p->type == MP_READ && error == 0)
+		mir_put(m, &msg, p->buf, p->len);
+	else
+		mir_tell(m, MP_ACK, p->id, (uint64_t)error, NULL, 0);
+}
+
 void
 mir_rep_intent(struct mir *m, struct mrep *p)
 {
 	ASSERT(p->phase == PH_INTENT);
-	if (!m->attached || m->meta_bad)
-		done(m, p); /* the peer learns it by the new session */
-	else
+	if (m->attached && !m->meta_bad) {
 		submit(m, p);
+		return;
+	}
+	/* With a disk the peer has to hear it, else by the new session. */
+	if (m->attached && p->session == m->mine)
+		answer(m, p, ERR_IO);
+	done(m, p);
 }
 
 void
@@ -151,18 +167,6 @@ mir_rep_msg(struct mir *m, const struct mp_msg *msg)
 		mir_intent(m, msg->off, msg->len, false);
 }
 
-static void
-answer(struct mir *m, const struct mrep *p, int error)
-{
-	struct mp_msg msg = {
-	    .type = MP_DATA, .id = p->id, .off = p->off, .len = p->len};
-
-	if (p->type == MP_READ && error == 0)
-		mir_put(m, &msg, p->buf, p->len);
-	else
-		mir_tell(m, MP_ACK, p->id, (uint64_t)error, NULL, 0);
-}
-
 void
 mir_rep_disk(struct mir *m, struct mrep *p, int error)
 {
@@ -175,7 +179,10 @@ mir_rep_disk(struct mir *m, struct mrep *p, int error)
 		    m->c.peer_name, error);
 		answer(m, p, ERR_IO);
 	} else if (error != 0) {
-		mir_disk_error(m, "a request of the peer", error);
+		if (!mir_disk_error(m, "a request of the peer", error) &&
+		    changes_data(
+			p->type)) /* the peer may have carried it out */
+			mir_bits_set(m, p->off, p->len);
 	} else if (current && m->attached) {
 		if (is_piece(p->type))
 			mir_bits_clear(m, p->off, p->len);

@@ -107,7 +107,8 @@ int mp_get(struct mp_msg *, const uint8_t *bytes, size_t len, const char **why);
 enum {
 	MIR_I_PRIMARY = 1 << 16, /* at this moment */
 	MIR_I_NODISK = 1 << 17, /* has no copy: failed, detached, missing */
-	MIR_I_ALL = MMETA_F_ALL | MIR_I_PRIMARY | MIR_I_NODISK,
+	MIR_I_FAILING = 1 << 18, /* can be read; writing is not possible */
+	MIR_I_ALL = MMETA_F_ALL | MIR_I_PRIMARY | MIR_I_NODISK | MIR_I_FAILING,
 };
 
 /* What one copy says of itself; the input of mir_decide. */

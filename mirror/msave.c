@@ -63,8 +63,9 @@ mir_save_done(struct mir *m, int error)
 		m->save = SAVE_IDLE;
 		if (m->load == LOAD_SAVE)
 			m->load = LOAD_NONE;
-		if (!mir_disk_error(m, "writing the superblock", error))
-			m->meta_bad = true;
+		/* What is in that copy now is not known: it is first again. */
+		m->sb_copy = 1 - m->sb_copy;
+		mir_meta_error(m, "writing the superblock", error);
 		return;
 	}
 	if (m->save == SAVE_FIRST) {
@@ -204,8 +205,7 @@ mir_bits_done(struct mir *m, unsigned i, int error)
 	io->busy = false;
 	if (error != 0) {
 		dm_set(&m->bpage_dirty, io->page, 1);
-		if (!mir_disk_error(m, "writing the dirty map", error))
-			m->meta_bad = true;
+		mir_meta_error(m, "writing the dirty map", error);
 		return;
 	}
 	if (io->seq > m->bwait_seq)

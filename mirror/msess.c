@@ -183,12 +183,14 @@ mir_ident(const struct mir *m, struct mir_ident *id)
 	memcpy(id->volume_id, sb->volume_id, sizeof(id->volume_id));
 	id->current = sb->current;
 	memcpy(id->history, sb->history, sizeof(id->history));
-	if (m->attached && !m->meta_bad) {
+	if (m->attached) {
 		id->bitmap = sb->slot[m->slot].bitmap;
 		id->dirty_bytes = m->bits.count * MMETA_BLOCK;
+		if (m->meta_bad || m->meta_trial)
+			id->flags |= MIR_I_FAILING;
 	} else {
 		id->flags |= MIR_I_NODISK;
-		id->current = m->attached ? sb->current : m->exposed;
+		id->current = m->exposed;
 	}
 }
 
@@ -352,6 +354,8 @@ on_verdict(struct mir *m, const struct mp_msg *msg)
 		break;
 	case MIR_DIR_SOURCE:
 	case MIR_DIR_TARGET:
+		if (m->verdict.dir == MIR_DIR_TARGET && mir_meta_refuses(m))
+			break;
 		enter_bits(m, m->verdict.dir == MIR_DIR_SOURCE);
 		break;
 	case MIR_DIR_NOCOPY:
@@ -535,9 +539,16 @@ mir_sess_run(struct mir *m)
 {
 	if (m->conn == MIR_CONN_DOWN && m->view == MIR_PEER_UP)
 		mir_set_conn(m, MIR_CONN_DRAIN, "connected");
+	/*
+	 * Writes that a forced demotion cut off may be on one disk only.  A
+	 * resync under way takes such blocks along; here nobody would.
+	 */
+	if (m->conn == MIR_CONN_INSYNC && m->bits.count > 0)
+		mir_sess_restart(m, "blocks in doubt turned up");
 	if (m->conn == MIR_CONN_DRAIN && drained(m))
 		greet(m);
-	if (m->begin_wait && mir_saved(m, m->begin_seq))
+	/* A source that cannot save goes on without, see mfail.c. */
+	if (m->begin_wait && (mir_saved(m, m->begin_seq) || m->meta_bad))
 		begin_go_on(m);
 	if (m->alone_owed && mir_saved(m, m->alone_seq)) {
 		m->alone_owed = false;

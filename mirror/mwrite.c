@@ -39,12 +39,31 @@ decided_alone(const struct mir *m)
 	       m->conn == MIR_CONN_SPLIT || m->conn == MIR_CONN_REFUSED;
 }
 
+static bool
+both_linked(const struct mir *m)
+{
+	return m->conn == MIR_CONN_INSYNC || m->conn == MIR_CONN_SOURCE ||
+	       m->conn == MIR_CONN_FINISH;
+}
+
+/* This copy cannot be written; will the peer's soon have all there is? */
+static bool
+evacuating(const struct mir *m)
+{
+	if (m->have_hello && (m->peer_id.flags & MIR_I_FAILING))
+		return false;
+	return both_linked(m) || m->conn == MIR_CONN_DRAIN ||
+	       m->conn == MIR_CONN_HELLO || m->conn == MIR_CONN_BITS ||
+	       m->conn == MIR_CONN_BEGIN;
+}
+
 static enum mode
 mode_now(struct mir *m)
 {
 	if (m->attached) {
-		if (m->conn == MIR_CONN_INSYNC || m->conn == MIR_CONN_SOURCE ||
-		    m->conn == MIR_CONN_FINISH)
+		if (m->meta_bad && evacuating(m))
+			return MODE_HOLD;
+		if (both_linked(m))
 			return MODE_BOTH;
 		if (m->conn == MIR_CONN_WAIT)
 			return MODE_HOLD;
@@ -192,12 +211,15 @@ write_run(struct mir *m, struct mreq *r)
 {
 	unsigned i = (unsigned)(r - m->reqs);
 
-	r->phase = PH_RUN;
-	r->remote = R_WAIT;
 	m->recheck = true;
 	if (m->attached && m->meta_bad) {
-		r->local = L_FAIL; /* without intents nothing is written */
-	} else if (m->attached) {
+		r->phase = PH_HELD;
+		m->again = true;
+		return;
+	}
+	r->phase = PH_RUN;
+	r->remote = R_WAIT;
+	if (m->attached) {
 		r->local = L_BUSY;
 		mir_disk(m, IO_REQ, i, r->cmd, MIR_DATA, r->fua, r->off, r->len,
 		    r->buf);
@@ -406,6 +428,18 @@ mir_req_fail_fast(struct mir *m)
 			mir_req_end(m, r, ERR_SHUTDOWN);
 }
 
+/* A write that could not begin: again, or an error if no copy takes it. */
+static void
+held_check(struct mir *m, struct mreq *r)
+{
+	if (!m->attached || !m->meta_bad) {
+		r->phase = PH_LOCK;
+		mir_req_granted(m, r);
+	} else if (m->mode != MODE_HOLD && !m->doubt) {
+		mir_req_end(m, r, ERR_IO);
+	}
+}
+
 /* Tells all requests when what they depend on has changed. */
 void
 mir_mode_run(struct mir *m)
@@ -425,7 +459,7 @@ mir_mode_run(struct mir *m)
 		    m->c.peer_name);
 	m->told_hold = hold;
 	m->mode = mode;
-	if (mode == MODE_BOTH)
+	if (mode == MODE_BOTH || (m->attached && both_linked(m)))
 		m->solo = false;
 	m->told_doubt = m->doubt;
 	m->told_durable = durable;
@@ -433,8 +467,12 @@ mir_mode_run(struct mir *m)
 	m->recheck = false;
 	TAILQ_FOREACH (r, &m->req_active, link)
 		route(m, r);
-	TAILQ_FOREACH_SAFE (r, &m->req_active, link, rn)
-		mir_req_check(m, r);
+	TAILQ_FOREACH_SAFE (r, &m->req_active, link, rn) {
+		if (r->phase == PH_HELD)
+			held_check(m, r);
+		else
+			mir_req_check(m, r);
+	}
 	m->again = true;
 }
 

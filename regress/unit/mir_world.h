@@ -52,6 +52,7 @@ struct w_disk {
 	uint64_t ver[W_SECTORS], sver[W_SECTORS];
 	uint64_t mver[W_META], msver[W_META], next_ver;
 	bool broken; /* every operation fails */
+	bool meta_ro; /* metadata cannot be written */
 	struct w_op ops[W_OPS];
 	unsigned n_ops;
 };
@@ -529,6 +530,15 @@ w_complete(struct world *w, uint8_t id, unsigned i, int error)
 	w_step(w, id, &ev);
 }
 
+static inline int
+w_error(const struct w_disk *d, const struct mir_io *io)
+{
+	return d->broken || (d->meta_ro && io->area == MIR_META &&
+				io->cmd == MIR_WRITE)
+		   ? 5
+		   : 0;
+}
+
 /* One operation, chosen by pick among those under way. */
 static inline bool
 w_complete_any(struct world *w, uint8_t id, uint64_t pick)
@@ -541,7 +551,7 @@ w_complete_any(struct world *w, uint8_t id, uint64_t pick)
 	k = (unsigned)(pick % n->d.n_ops);
 	for (unsigned i = 0; i < W_OPS; i++)
 		if (n->d.ops[i].used && k-- == 0) {
-			w_complete(w, id, i, n->d.broken ? 5 : 0);
+			w_complete(w, id, i, w_error(&n->d, &n->d.ops[i].io));
 			return true;
 		}
 	return false;
