@@ -151,6 +151,18 @@ compared(const struct mir_status *st)
 	}
 }
 
+/*
+ * R8: the peer has acted without this node, or may have: what an earlier
+ * comparison said is over, and the next one may never come.
+ */
+static bool
+overtaken(const struct nd *nd)
+{
+	return nd->state == MB_INERT ||
+	       (nd->state == MB_ISOLATED && nd->n_peers > 0 &&
+		   !nd->peers[0].bulk.up);
+}
+
 static void
 tell_svc(struct nd *nd, uint16_t vol)
 {
@@ -162,7 +174,7 @@ tell_svc(struct nd *nd, uint16_t vol)
 	mir_status(v->mir, &v->st);
 	promote = mir_promotable(v->mir, NULL, 0);
 	uptodate = v->st.disk == MIR_DISK_UPTODATE;
-	v->met = v->met || compared(&v->st);
+	v->met = !overtaken(nd) && (v->met || compared(&v->st));
 	if (promote == v->told_promote && uptodate == v->told_uptodate &&
 	    v->met == v->told_met)
 		return;

@@ -392,6 +392,65 @@ disk_dies_under_primary(struct world *w)
 	end(w);
 }
 
+/* R8: overtaken while frozen, and then alone again before it was told what. */
+static void
+overtaken_then_alone(struct world *w)
+{
+	int64_t t;
+
+	begin(w);
+	operator(bravo(w), ND_OP_TAKEOVER, 0, 0);
+	run_ms(w, 3000);
+	expect(w, runs_on(w, 0) == 1, "bravo runs the service");
+	daemon_pause(bravo(w));
+	run_ms(w, 3000);
+	expect(w, status(alpha(w))->vols[0].primary, "alpha took it over");
+	daemon_resume(bravo(w));
+	t = w->now;
+	while (self_of(alpha(w)) != MB_PAIRED && w->now < t + 5 * SEC)
+		run_until(w, w->now + 200);
+	run_until(w, w->now + MS);
+	daemon_pause(alpha(w));
+	run_ms(w, 100);
+	expect(w,
+	    self_of(bravo(w)) == MB_PAIRED &&
+		status(bravo(w))->vols[0].conn < MIR_CONN_INSYNC,
+	    "they are a pair, and the copies not yet compared");
+	run_ms(w, 5000);
+	expect(w, !status(bravo(w))->vols[0].primary,
+	    "bravo does not serve older data");
+	daemon_resume(alpha(w));
+	end(w);
+}
+
+/*
+ * The peer vanishes, then the metadata of the only copy cannot be written,
+ * then the peer is back: all that was acknowledged reaches its disk.
+ */
+static void
+metadata_fails_alone(struct world *w)
+{
+	struct disk *d = &alpha(w)->disk;
+	unsigned before;
+
+	begin(w);
+	host_power_off(bravo(w));
+	run_ms(w, 3000);
+	expect(w, status(alpha(w))->vols[0].alone, "alpha goes on alone");
+	for (size_t s = d->layout.meta_off / SECTOR; s < SECTORS; s++)
+		d->bad[s] = BAD_WRITE;
+	run_ms(w, 3000);
+	host_power_on(bravo(w));
+	run_ms(w, 8000);
+	before = w->acks;
+	run_ms(w, 3000);
+	expect(w, w->acks > before + 20, "writes are acknowledged again");
+	daemon_kill(alpha(w));
+	memset(d->bad, 0, sizeof(d->bad));
+	run_ms(w, 1000);
+	end(w);
+}
+
 #define SCENE(fn) #fn, fn
 const struct scene scenes[] = {
     {SCENE(crash_takeover), false},
@@ -412,5 +471,7 @@ const struct scene scenes[] = {
     {SCENE(isolation_hands_over), false},
     {SCENE(lock_moves_after_death), false},
     {SCENE(disk_dies_under_primary), false},
+    {SCENE(overtaken_then_alone), false},
+    {SCENE(metadata_fails_alone), false},
 };
 const unsigned n_scenes = NITEMS(scenes);
