@@ -43,6 +43,7 @@ CODEC := \
 	src/conf_print_arbiter.c \
 	src/fence_agent.c \
 	src/lockdisk_slot.c \
+	src/witness_conf.c \
 	src/witness_file.c \
 	src/witness_wire.c \
 	src/statefile.c \
@@ -128,7 +129,10 @@ DRIVER := \
 	src/ping.c \
 	src/selffence.c \
 	src/watchdog.c \
+	src/witness_conn.c \
 	src/witness_link.c \
+	src/witness_sock.c \
+	src/witness_store.c \
 	sctp/assoc.c \
 	sctp/assoc_info.c \
 	sctp/assoc_io.c \
@@ -172,6 +176,11 @@ HACTL := \
 	src/hactl_text.c \
 	src/hactl_volume.c
 
+# A program of its own, on a third machine.
+WITNESS := \
+	src/witness.c \
+	src/witness_serve.c
+
 HALOCK := \
 	lockmgr/halock.c \
 	lockmgr/halock_sync.c
@@ -191,6 +200,7 @@ DRIVER := $(call exist,$(DRIVER))
 HAD := $(call exist,$(HAD))
 HACTL := $(call exist,$(HACTL))
 HALOCK := $(call exist,$(HALOCK))
+WITNESS := $(call exist,$(WITNESS))
 PURE := $(CODEC) $(CORE) $(NODE)
 
 obj = $(patsubst %.c,$(O)/%.o,$(1))
@@ -229,6 +239,7 @@ CFLAGS_ALL = $(CSTD) $(OPT) $(WARN) $(CFLAGS)
 
 BINS := $(if $(wildcard src/had.c),$(O)/had) \
 	$(if $(wildcard src/hactl.c),$(O)/hactl) \
+	$(if $(wildcard src/witness.c),$(O)/had-witness) \
 	$(if $(HALOCK),$(O)/libhalock.a $(O)/libhalock.so)
 SIMBIN := $(if $(SIM),$(O)/sim)
 TESTBINS := $(patsubst regress/unit/%.c,$(O)/unit/%,$(TESTS))
@@ -273,6 +284,12 @@ $(O)/had: $(call obj,$(HAD)) $(ARCHIVES)
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) $(LDOPT) -o $@ \
 	    $(call obj,$(HAD)) -Wl,--start-group $(ARCHIVES) -Wl,--end-group \
 	    $(LIBS)
+
+$(O)/had-witness: $(call obj,$(WITNESS)) $(ARCHIVES)
+	$(call SAY,LD,$@)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) $(LDOPT) -o $@ \
+	    $(call obj,$(WITNESS)) -Wl,--start-group $(ARCHIVES) \
+	    -Wl,--end-group $(LIBS)
 
 # For the tests of what hactl prints.
 $(O)/libhactl.a: $(call obj,$(filter-out src/hactl.c,$(HACTL)))
@@ -330,7 +347,7 @@ $(DEPS_STAMP): rc/deps
 deps:
 	$(Q)rc/deps
 
-export PURE CODEC CORE NODE DRIVER HAD HACTL HALOCK SIM O
+export PURE CODEC CORE NODE DRIVER HAD HACTL HALOCK WITNESS SIM O
 
 lint: all
 	$(Q)regress/lint/run
@@ -394,13 +411,17 @@ install: all
 	    $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(SYSCONFDIR)/had \
 	    $(DESTDIR)$(PREFIX)/share/doc/had/examples \
 	    $(DESTDIR)$(PREFIX)/lib/systemd/system
-	install -m 755 $(O)/had $(O)/hactl $(DESTDIR)$(PREFIX)/sbin
+	install -m 755 $(O)/had $(O)/hactl $(O)/had-witness \
+	    $(DESTDIR)$(PREFIX)/sbin
 	install -m 644 $(O)/libhalock.a $(DESTDIR)$(PREFIX)/lib
 	install -m 755 $(O)/libhalock.so $(DESTDIR)$(PREFIX)/lib/libhalock.so.0
 	ln -sf libhalock.so.0 $(DESTDIR)$(PREFIX)/lib/libhalock.so
 	install -m 644 lockmgr/halock.h $(DESTDIR)$(PREFIX)/include
 	install -m 644 etc/*.conf $(DESTDIR)$(PREFIX)/share/doc/had/examples
-	install -m 644 rc/had.service $(DESTDIR)$(PREFIX)/lib/systemd/system
+	install -m 644 etc/witness/witness.conf \
+	    $(DESTDIR)$(PREFIX)/share/doc/had/examples
+	install -m 644 rc/had.service rc/had-witness.service \
+	    $(DESTDIR)$(PREFIX)/lib/systemd/system
 	for m in $(MAN); do s=$${m##*.}; \
 	    install -d $(DESTDIR)$(PREFIX)/share/man/man$$s && \
 	    install -m 644 $$m $(DESTDIR)$(PREFIX)/share/man/man$$s || exit 1; \

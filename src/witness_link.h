@@ -79,7 +79,7 @@ struct wl_status {
 	monotime_t since; /* of up, or of its loss */
 	uint32_t rtt_us; /* of the last ping, 0 = unknown */
 	uint32_t ups; /* times it came up */
-	char why[96]; /* if down: what was tried last and why it failed */
+	char why[160]; /* if down: what was tried last and why it failed */
 };
 void wl_status(const struct wl *, struct wl_status *);
 
