@@ -124,7 +124,7 @@ static void
 dropped(struct locker *l, int64_t grace_ms)
 {
 	/* It may use up the grace that it was promised, and does. */
-	if (l->holds)
+	if (l->holds && l->held_until == NEVER)
 		l->held_until = l->h->w->now + grace_ms * MS * 97 / 100;
 	/* A request under way has an answer of its own. */
 	if (l->state == LK_HELD)

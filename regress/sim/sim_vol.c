@@ -80,13 +80,31 @@ counts(const struct unit *u, const struct version *x)
 	return true;
 }
 
+/* May a read under way still bring what was there when it was issued? */
+static bool
+being_read(const struct world *w, const struct unit *u)
+{
+	for (unsigned i = 0; i < VREQS; i++) {
+		const struct vreq *r = &w->req[i];
+
+		if (!r->used || r->cmd != MIR_READ)
+			continue;
+		for (uint32_t k = 0; k < r->len / SECTOR; k++)
+			if (u == &w->units[unit_of(r->off + k * SECTOR)])
+				return true;
+	}
+	return false;
+}
+
 /* What a flushed version has superseded can never come back. */
 static void
-prune(struct unit *u)
+prune(const struct world *w, struct unit *u)
 {
 	unsigned n = 0;
 	struct unit old = *u;
 
+	if (being_read(w, u))
+		return;
 	for (unsigned i = 0; i < old.n; i++) {
 		bool over = false;
 
@@ -309,7 +327,7 @@ acked_write(struct world *w, struct vreq *r)
 			u->v[k].acked = w->now;
 			u->v[k].flushed = r->fua;
 		}
-		prune(u);
+		prune(w, u);
 	}
 	staleness(w, r);
 }
@@ -322,7 +340,7 @@ acked_flush(struct world *w, const struct vreq *r)
 		for (unsigned k = 0; k < w->units[i].n; k++)
 			if (w->units[i].v[k].acked < r->issued)
 				w->units[i].v[k].flushed = true;
-		prune(&w->units[i]);
+		prune(w, &w->units[i]);
 	}
 }
 
