@@ -8,6 +8,11 @@
 
 #include "had.h"
 
+/* Where a statement stands in the file, for messages. */
+struct conf_pos {
+	int line, col;
+};
+
 enum conf_silent { CONF_SILENT_UNSET, CONF_SILENT_TAKEOVER, CONF_SILENT_WAIT };
 
 struct conf_link {
@@ -16,8 +21,9 @@ struct conf_link {
 	char ifname[16];
 	uint8_t index; /* same for one link name on every node */
 	/*
-	 * Links of one domain can be cut by one fault.  "" = a domain of its
-	 * own, unless the kernel says that it shares a device with another.
+	 * Links that have one domain on either node can be cut by one fault.
+	 * "" = a domain of its own, unless the kernel says that it shares a
+	 * device with another.
 	 */
 	char domain[HAD_NAME_MAX];
 	int line, col;
@@ -136,12 +142,17 @@ struct conf_timers {
 	uint32_t lease_ms; /* guard lease, 2 * heartbeat <= lease < dead */
 	uint32_t dead_ms;
 	/*
-	 * With an arbiter: an active node that has lost its peer and gets no
-	 * lease has stopped its data by then; else the watchdog resets it.
-	 * 0 = no arbiter grants leases; no watchdog.
+	 * With voters: an active node that has lost its peer and gets no lease
+	 * has stopped its data by then; else the watchdog resets it (R7).
+	 * self_demote: 0 = no voter grants leases.  watchdog: 0 = none, or it
+	 * only serves self fence.
 	 */
 	uint32_t self_demote_ms, watchdog_ms;
-	uint32_t takeover_ms; /* >= lease * 1.02 + margin, from last receive */
+	/*
+	 * From the last receive.  The last of dead, lease, self_demote and
+	 * watchdog, each * 1.02 + margin except dead.
+	 */
+	uint32_t takeover_ms;
 };
 
 /* R12: what a node does to itself when a service will not stop. */
@@ -154,17 +165,22 @@ enum conf_self_fence {
 struct conf {
 	char cluster[HAD_NAME_MAX];
 	struct conf_timers t;
-	enum conf_silent silent;
+	enum conf_silent silent; /* only without fence and voters */
+	struct conf_pos silent_at;
 	uint16_t port; /* SCTP: ctl; bulk is port + 1, hb port + 2 + link */
 	struct conf_witness witness;
 	/* Small blocks on shared devices or files; each has a vote. */
 	char lock_disks[HAD_LOCK_DISKS_MAX][HAD_PATH_MAX];
+	struct conf_pos lock_disk_at[HAD_LOCK_DISKS_MAX];
 	uint8_t n_lock_disks;
 	char watchdog[HAD_PATH_MAX]; /* device, "" = none */
 	uint32_t watchdog_timeout_ms; /* as written, whole seconds */
+	struct conf_pos watchdog_at;
 	char pings[HAD_PINGS_MAX][46]; /* numeric addresses (R9) */
+	struct conf_pos ping_at[HAD_PINGS_MAX];
 	uint8_t n_pings;
 	enum conf_self_fence self_fence;
+	struct conf_pos self_fence_at;
 	int line, col; /* of the cluster block */
 	struct conf_node nodes[HAD_NODES_MAX];
 	struct conf_volume volumes[HAD_VOLUMES_MAX];
@@ -201,6 +217,7 @@ enum {
 	CONF_LOCKS = 16384,
 	CONF_LOCKS_MAX = 1000000,
 	CONF_FENCE_TIMEOUT_MS = 20 * 1000,
+	CONF_WATCHDOG_MAX_MS = 3600 * 1000,
 	CONF_WITNESS_PORT = 7770,
 };
 
@@ -233,8 +250,23 @@ int conf_check(struct conf *c, const char *file, struct conf_errors *errors);
  */
 size_t conf_print(const struct conf *c, char *buf, size_t size);
 
-/* The derived timer chain and the proof of each inequality, for had -n. */
+/*
+ * What decides who may act, alone: the cluster's arbiters and timers, the
+ * nodes' fences and the links' domains.  For reload, which must not change
+ * them under a running pair.
+ */
+size_t conf_print_arbiters(const struct conf *c, char *buf, size_t size);
+
+/*
+ * The derived timer chain, the proof of each inequality, and who arbitrates
+ * with how much to spare, for had -n.
+ */
 size_t conf_print_timers(const struct conf *c, char *buf, size_t size);
+
+/* The witness and the lock disks: how many grant leases. */
+uint8_t conf_n_voters(const struct conf *);
+/* Fences or voters: silence of the peer is decided by them. */
+bool conf_arbitrated(const struct conf *);
 
 /* Look-ups; NULL if there is none. */
 const struct conf_node *conf_node(const struct conf *, uint8_t id);

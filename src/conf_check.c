@@ -8,6 +8,40 @@
 
 #include "conf_int.h"
 
+/* The chain of timers, or the inequality that fails with its numbers. */
+static void
+check_timers(struct conf_checker *k)
+{
+	struct conf *c = k->c;
+	struct conf_timers *t = &c->t;
+	uint32_t over;
+
+	if (conf_timers_derive(t, conf_n_voters(c), c->watchdog_timeout_ms)) {
+		ASSERT(t->heartbeat_ms < t->lease_ms);
+		ASSERT(t->lease_ms < t->dead_ms);
+		ASSERT(t->dead_ms <= t->takeover_ms);
+		return;
+	}
+	if (t->dead_ms < conf_dead_min(t->heartbeat_ms))
+		CONF_AT(k, c,
+		    "cluster %s: got heartbeat %ums and dead %ums, "
+		    "expected dead %ums or more: the lease is at least "
+		    "2 * heartbeat = %ums, and lease * 1.02 + %dms = %ums "
+		    "<= dead must hold",
+		    c->cluster, t->heartbeat_ms, t->dead_ms,
+		    conf_dead_min(t->heartbeat_ms), 2 * t->heartbeat_ms,
+		    CONF_MARGIN_MS, conf_dead_min(t->heartbeat_ms));
+	over = conf_lease_over(t->self_demote_ms);
+	if (t->watchdog_ms != 0 && over > t->watchdog_ms)
+		CONF_AT(k, &c->watchdog_at,
+		    "cluster %s: got dead %ums and watchdog timeout %ums, "
+		    "expected a timeout of %us or more, or a shorter dead: "
+		    "self-demote is at least 2 * dead = %ums, and "
+		    "self-demote * 1.02 + %dms = %ums <= watchdog must hold",
+		    c->cluster, t->dead_ms, t->watchdog_ms, (over + 999) / 1000,
+		    t->self_demote_ms, CONF_MARGIN_MS, over);
+}
+
 static void
 check_cluster(struct conf_checker *k)
 {
@@ -31,20 +65,7 @@ check_cluster(struct conf_checker *k)
 		    c->cluster, t->heartbeat_ms);
 		return;
 	}
-	if (!conf_timers_derive(t)) {
-		CONF_AT(k, c,
-		    "cluster %s: got heartbeat %ums and dead %ums, "
-		    "expected dead %ums or more: the lease is at least "
-		    "2 * heartbeat = %ums, and lease * 1.02 + %dms = %ums "
-		    "<= dead must hold",
-		    c->cluster, t->heartbeat_ms, t->dead_ms,
-		    conf_dead_min(t->heartbeat_ms), 2 * t->heartbeat_ms,
-		    CONF_MARGIN_MS, conf_dead_min(t->heartbeat_ms));
-		return;
-	}
-	ASSERT(2 * t->heartbeat_ms <= t->lease_ms);
-	ASSERT(conf_lease_over(t->lease_ms) <= t->dead_ms);
-	ASSERT(t->dead_ms <= t->takeover_ms);
+	check_timers(k);
 }
 
 static void
@@ -277,10 +298,12 @@ check_silent(struct conf_checker *k, const struct conf_volume *v)
 			    v->name, c->n_nodes);
 		return;
 	}
-	if (c->silent == CONF_SILENT_UNSET)
+	if (c->silent == CONF_SILENT_UNSET && !conf_arbitrated(c))
 		CONF_AT(k, v,
-		    "volume %s: got no 'silent peer' line in cluster %s, "
-		    "expected 'silent peer takeover' (a silent peer counts as "
+		    "volume %s: got neither an arbiter nor a 'silent peer' "
+		    "line in cluster %s, expected a fence of each node, a "
+		    "witness or a lock disk (which decide), or 'silent peer "
+		    "takeover' (a silent peer counts as "
 		    "dead and its volumes are taken: safe as long as not all "
 		    "links are cut at once, which looks the same and lets "
 		    "both nodes write) or 'silent peer wait' (nothing moves "
@@ -462,5 +485,6 @@ conf_check(struct conf *c, const char *file, struct conf_errors *errors)
 	check_addresses(&k);
 	conf_check_services(&k);
 	check_lockspaces(&k);
+	conf_check_arbiters(&k);
 	return errors->count == before ? 0 : -1;
 }

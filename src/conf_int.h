@@ -54,7 +54,17 @@
 	X(EVERY, "every") \
 	X(LOCKSPACE, "lockspace") \
 	X(GROUP, "group") \
-	X(LOCKS, "locks")
+	X(LOCKS, "locks") \
+	X(WITNESS, "witness") \
+	X(LOCK, "lock") \
+	X(WATCHDOG, "watchdog") \
+	X(PING, "ping") \
+	X(SELF, "self") \
+	X(FENCE, "fence") \
+	X(OFF, "off") \
+	X(SYSRQ, "sysrq") \
+	X(FILE, "file") \
+	X(DOMAIN, "domain")
 
 enum conf_kw {
 #define X(id, word) CONF_KW_##id,
@@ -110,6 +120,8 @@ struct conf_parser {
 	bool end_reported; /* every open block would complain again */
 	/* The block that is being filled. */
 	struct conf_node *node; /* borrowed, in c */
+	struct conf_link *link; /* borrowed, in c */
+	struct conf_fence *fence; /* borrowed, in c */
 	struct conf_volume *volume; /* borrowed, in c */
 	struct conf_service *service; /* borrowed, in c */
 	struct conf_step *step; /* borrowed, in c */
@@ -170,6 +182,15 @@ bool conf_addr_is_network(
     uint8_t family, const uint8_t bytes[16], uint8_t prefix);
 
 /* conf_parse.c */
+/*
+ * To the end of the statement: behind its newline or semicolon, or before
+ * the brace that closes the block around it.  Blocks inside it are skipped
+ * whole.  True if it stopped at a brace.
+ */
+bool conf_skip_statement(struct conf_parser *);
+void conf_skip_separators(struct conf_parser *);
+/* A statement without a block of its own ends with its line. */
+bool conf_end_statement(struct conf_parser *);
 bool conf_block(
     struct conf_parser *, const struct conf_stmt *, size_t n, const char *what);
 /* Attributes in any order up to the end of the statement. */
@@ -178,8 +199,33 @@ bool conf_attrs(struct conf_parser *, const struct conf_stmt *, size_t n);
 /* conf_service.c */
 bool conf_parse_service(struct conf_parser *);
 
-/* conf_timers.c: derives lease and takeover; false if the chain breaks. */
-bool conf_timers_derive(struct conf_timers *);
+/* conf_arbiter.c: each is called behind its keyword. */
+bool conf_parse_witness(struct conf_parser *);
+bool conf_parse_lock(struct conf_parser *);
+bool conf_parse_watchdog(struct conf_parser *);
+bool conf_parse_ping(struct conf_parser *);
+bool conf_parse_self(struct conf_parser *);
+bool conf_parse_fence(struct conf_parser *); /* in the block of a node */
+bool conf_parse_domain(struct conf_parser *); /* behind a link */
+bool conf_agent_valid(const char *); /* a name, or an absolute path */
+bool conf_param_valid(const char *); /* the name of a parameter */
+/* Why had sets this parameter of every agent itself; NULL if it does not. */
+const char *conf_param_reserved(const char *name);
+
+/*
+ * conf_timers.c: derives all but heartbeat and dead; false if the chain does
+ * not hold.  watchdog_ms: 0 = none.
+ */
+bool conf_timers_derive(
+    struct conf_timers *, uint8_t voters, uint32_t watchdog_ms);
+/* One inequality of the chain: small <= large has to hold. */
+struct conf_bound {
+	const char *what; /* borrowed, static */
+	uint32_t small, large;
+};
+enum { CONF_BOUNDS_MAX = 8 };
+size_t conf_timers_bounds(
+    const struct conf_timers *, struct conf_bound[CONF_BOUNDS_MAX]);
 /* The least dead that holds with this heartbeat. */
 uint32_t conf_dead_min(uint32_t heartbeat_ms);
 /* What waits for another's lease waits this long. */
@@ -194,6 +240,9 @@ struct conf_checker {
 #define CONF_AT(k, obj, ...) \
 	conf_error((k)->errors, (k)->file, (obj)->line, (obj)->col, __VA_ARGS__)
 
+/* conf_check_arbiter.c */
+void conf_check_arbiters(struct conf_checker *);
+
 /* conf_check_service.c */
 void conf_check_services(struct conf_checker *);
 
@@ -205,5 +254,17 @@ struct conf_out {
 
 /* conf_print.c */
 void conf_put(struct conf_out *, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* In double quotes, with '"' and '\' escaped. */
+void conf_put_string(struct conf_out *, const char *text);
+void conf_put_word(struct conf_out *, const char *text);
+void conf_put_duration(struct conf_out *, uint32_t ms);
+void conf_put_key(struct conf_out *, const uint8_t key[32]);
+
+/* conf_print_arbiter.c */
+void conf_put_arbiters(struct conf_out *, const struct conf *);
+void conf_put_domain(struct conf_out *, const struct conf_link *);
+void conf_put_fences(struct conf_out *, const struct conf_node *);
+/* Who decides and what may be lost, for had -n. */
+void conf_put_votes(struct conf_out *, const struct conf *);
 
 #endif

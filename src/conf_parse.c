@@ -11,13 +11,8 @@
 
 #include "conf_int.h"
 
-/*
- * To the end of the statement: behind its newline or semicolon, or before
- * the brace that closes the block around it.  Blocks inside it are skipped
- * whole.  True if it stopped at a brace.
- */
-static bool
-skip_statement(struct conf_parser *p)
+bool
+conf_skip_statement(struct conf_parser *p)
 {
 	unsigned depth;
 
@@ -45,8 +40,8 @@ skip_statement(struct conf_parser *p)
 	return false;
 }
 
-static void
-skip_separators(struct conf_parser *p)
+void
+conf_skip_separators(struct conf_parser *p)
 {
 	while (p->tok.type == CONF_TOK_NEWLINE ||
 	       p->tok.type == CONF_TOK_SEMICOLON)
@@ -113,9 +108,8 @@ one_of(struct conf_parser *p, const struct conf_stmt *table, size_t n,
 	return true;
 }
 
-/* A statement without a block of its own ends with its line. */
-static bool
-end_statement(struct conf_parser *p)
+bool
+conf_end_statement(struct conf_parser *p)
 {
 	if (!at_end_of_statement(p))
 		return conf_expected(p, "end of line");
@@ -136,7 +130,7 @@ conf_block(struct conf_parser *p, const struct conf_stmt *table, size_t n,
 	conf_next(p);
 	seen = 0;
 	for (;;) {
-		skip_separators(p);
+		conf_skip_separators(p);
 		if (p->tok.type == CONF_TOK_RBRACE)
 			break;
 		if (p->tok.type == CONF_TOK_END)
@@ -144,8 +138,8 @@ conf_block(struct conf_parser *p, const struct conf_stmt *table, size_t n,
 			    p, "'}' at the end of the %s", what);
 		block = false;
 		if (!one_of(p, table, n, &seen, "'}'", &block) ||
-		    (!block && !end_statement(p)))
-			(void)skip_statement(p);
+		    (!block && !conf_end_statement(p)))
+			(void)conf_skip_statement(p);
 	}
 	conf_next(p);
 	return true;
@@ -184,6 +178,7 @@ parse_silent(struct conf_parser *p)
 	if (!conf_want_kw(p, CONF_KW_PEER) ||
 	    !conf_either(p, CONF_KW_TAKEOVER, CONF_KW_WAIT, &wait))
 		return false;
+	p->c->silent_at = (struct conf_pos){p->key_line, p->key_col};
 	p->c->silent = wait ? CONF_SILENT_WAIT : CONF_SILENT_TAKEOVER;
 	return true;
 }
@@ -208,6 +203,11 @@ parse_cluster(struct conf_parser *p)
 	    {CONF_KW_DEAD, parse_dead, false, false},
 	    {CONF_KW_SILENT, parse_silent, false, false},
 	    {CONF_KW_PORT, parse_port, false, false},
+	    {CONF_KW_WITNESS, conf_parse_witness, false, false},
+	    {CONF_KW_LOCK, conf_parse_lock, true, false},
+	    {CONF_KW_WATCHDOG, conf_parse_watchdog, false, false},
+	    {CONF_KW_PING, conf_parse_ping, true, false},
+	    {CONF_KW_SELF, conf_parse_self, false, false},
 	};
 
 	p->c->line = p->key_line;
@@ -238,13 +238,16 @@ parse_node_key(struct conf_parser *p)
 static bool
 parse_node_link(struct conf_parser *p)
 {
+	static const struct conf_stmt table[] = {
+	    {CONF_KW_DOMAIN, conf_parse_domain, false, false},
+	};
 	struct conf_link *link;
 	uint8_t bytes[16];
 
 	if (p->node->n_links == HAD_LINKS_MAX)
 		return conf_expected(
 		    p, "at most %d links of a node", HAD_LINKS_MAX);
-	link = &p->node->links[p->node->n_links++];
+	p->link = link = &p->node->links[p->node->n_links++];
 	link->line = p->key_line;
 	link->col = p->key_col;
 	if (!conf_name(p, link->name, sizeof(link->name), "the link's name"))
@@ -253,7 +256,8 @@ parse_node_link(struct conf_parser *p)
 		return conf_expected(p, "a numeric IPv4 or IPv6 address");
 	return conf_text(p, link->addr, sizeof(link->addr), "an address") &&
 	       conf_want_kw(p, CONF_KW_INTERFACE) &&
-	       conf_ifname(p, link->ifname);
+	       conf_ifname(p, link->ifname) &&
+	       conf_attrs(p, table, NITEMS(table));
 }
 
 static bool
@@ -263,6 +267,7 @@ parse_node(struct conf_parser *p)
 	    {CONF_KW_ID, parse_node_id, false, false},
 	    {CONF_KW_KEY, parse_node_key, false, false},
 	    {CONF_KW_LINK, parse_node_link, true, false},
+	    {CONF_KW_FENCE, conf_parse_fence, true, true},
 	};
 	struct conf *c = p->c;
 
@@ -379,17 +384,17 @@ parse_address(struct conf_parser *p)
 	if (p->tok.type != CONF_TOK_LBRACE)
 		return conf_expected(p, "'{' on the line of the address");
 	conf_next(p);
-	skip_separators(p);
+	conf_skip_separators(p);
 	if (!parse_prefixed(p, a) || !conf_want_kw(p, CONF_KW_INTERFACE) ||
-	    !conf_ifname(p, a->ifname) || !end_statement(p))
-		(void)skip_statement(p);
-	skip_separators(p);
+	    !conf_ifname(p, a->ifname) || !conf_end_statement(p))
+		(void)conf_skip_statement(p);
+	conf_skip_separators(p);
 	while (p->tok.type != CONF_TOK_RBRACE) {
 		(void)conf_expected(p, "'}' behind the one line of an address");
 		if (p->tok.type == CONF_TOK_END)
 			return false;
-		(void)skip_statement(p);
-		skip_separators(p);
+		(void)conf_skip_statement(p);
+		conf_skip_separators(p);
 	}
 	conf_next(p);
 	return true;
@@ -465,7 +470,7 @@ parse_macro(struct conf_parser *p, const struct conf_token *name)
 	m->at = p->tok.at;
 	m->line = name->line;
 	conf_next(p);
-	return end_statement(p);
+	return conf_end_statement(p);
 }
 
 static const struct conf_stmt top[] = {
@@ -561,12 +566,12 @@ conf_parse(struct conf *c, const char *file, const char *bytes, size_t len,
 	conf_next(&p);
 	seen = 0;
 	for (;;) {
-		skip_separators(&p);
+		conf_skip_separators(&p);
 		if (p.tok.type == CONF_TOK_END)
 			break;
 		if (parse_top(&p, &seen))
 			continue;
-		if (skip_statement(&p))
+		if (conf_skip_statement(&p))
 			conf_next(&p);
 	}
 	if (errors->count != before)

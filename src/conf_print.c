@@ -22,9 +22,8 @@ conf_put(struct conf_out *o, const char *fmt, ...)
 	o->len += (size_t)n;
 }
 
-/* In double quotes, with '"' and '\' escaped. */
-static void
-put_string(struct conf_out *o, const char *text)
+void
+conf_put_string(struct conf_out *o, const char *text)
 {
 	conf_put(o, "\"");
 	for (; *text != '\0'; text++)
@@ -33,13 +32,13 @@ put_string(struct conf_out *o, const char *text)
 	conf_put(o, "\"");
 }
 
-static void
-put_word(struct conf_out *o, const char *text)
+void
+conf_put_word(struct conf_out *o, const char *text)
 {
 	if (conf_is_word(text))
 		conf_put(o, "%s", text);
 	else
-		put_string(o, text);
+		conf_put_string(o, text);
 }
 
 /* "KEYWORD STRING", or nothing for "". */
@@ -50,12 +49,12 @@ put_optional(struct conf_out *o, const char *before, enum conf_kw kw,
 	if (text[0] == '\0')
 		return;
 	conf_put(o, "%s%s ", before, conf_kw_word(kw));
-	put_string(o, text);
+	conf_put_string(o, text);
 	conf_put(o, "%s", after);
 }
 
-static void
-put_duration(struct conf_out *o, uint32_t ms)
+void
+conf_put_duration(struct conf_out *o, uint32_t ms)
 {
 	if (ms % 1000 == 0)
 		conf_put(o, "%us", ms / 1000);
@@ -63,20 +62,33 @@ put_duration(struct conf_out *o, uint32_t ms)
 		conf_put(o, "%ums", ms);
 }
 
+void
+conf_put_key(struct conf_out *o, const uint8_t key[32])
+{
+	size_t i;
+
+	conf_put(o, "key \"sha256:");
+	for (i = 0; i < 32; i++)
+		conf_put(o, "%02x", key[i]);
+	conf_put(o, "\"");
+}
+
 static void
 put_cluster(struct conf_out *o, const struct conf *c)
 {
 	conf_put(o, "cluster %s {\n\theartbeat ", c->cluster);
-	put_duration(o, c->t.heartbeat_ms);
+	conf_put_duration(o, c->t.heartbeat_ms);
 	conf_put(o, "\n\tdead ");
-	put_duration(o, c->t.dead_ms);
+	conf_put_duration(o, c->t.dead_ms);
 	conf_put(o, "\n");
 	if (c->silent != CONF_SILENT_UNSET)
 		conf_put(o, "\tsilent peer %s\n",
 		    conf_kw_word(c->silent == CONF_SILENT_WAIT
 				     ? CONF_KW_WAIT
 				     : CONF_KW_TAKEOVER));
-	conf_put(o, "\tport %u\n}\n", c->port);
+	conf_put(o, "\tport %u\n", c->port);
+	conf_put_arbiters(o, c);
+	conf_put(o, "}\n");
 }
 
 static void
@@ -86,17 +98,18 @@ put_node(struct conf_out *o, const struct conf_node *n)
 
 	conf_put(o, "node %s {\n\tid %u\n", n->name, n->id);
 	if (n->key_set) {
-		conf_put(o, "\tkey \"sha256:");
-		for (i = 0; i < sizeof(n->key); i++)
-			conf_put(o, "%02x", n->key[i]);
-		conf_put(o, "\"\n");
+		conf_put(o, "\t");
+		conf_put_key(o, n->key);
+		conf_put(o, "\n");
 	}
 	for (i = 0; i < n->n_links; i++) {
 		conf_put(o, "\tlink %s %s interface ", n->links[i].name,
 		    n->links[i].addr);
-		put_word(o, n->links[i].ifname);
+		conf_put_word(o, n->links[i].ifname);
+		conf_put_domain(o, &n->links[i]);
 		conf_put(o, "\n");
 	}
+	conf_put_fences(o, n);
 	conf_put(o, "}\n");
 }
 
@@ -119,7 +132,7 @@ put_address(struct conf_out *o, const struct conf_address *a)
 {
 	conf_put(
 	    o, "address %s {\n\t%s/%u interface ", a->name, a->addr, a->prefix);
-	put_word(o, a->ifname);
+	conf_put_word(o, a->ifname);
 	conf_put(o, "\n}\n");
 }
 
@@ -140,7 +153,7 @@ put_command(struct conf_out *o, const struct conf_step *s)
 	put_optional(o, "\t\t\t", CONF_KW_STOP, s->stop, "\n");
 	put_optional(o, "\t\t\t", CONF_KW_STATUS, s->status, "\n");
 	conf_put(o, "\t\t\ttimeout ");
-	put_duration(o, s->timeout_ms);
+	conf_put_duration(o, s->timeout_ms);
 	conf_put(o, "\n\t\t}\n");
 }
 
@@ -163,7 +176,7 @@ put_step(struct conf_out *o, const struct conf *c, const struct conf_step *s)
 							     : CONF_KW_ADDRESS),
 		    ref_name(c, s));
 	conf_put(o, " timeout ");
-	put_duration(o, s->timeout_ms);
+	conf_put_duration(o, s->timeout_ms);
 	conf_put(o, "\n");
 }
 
@@ -185,9 +198,9 @@ put_service(
 	conf_put(o, "\t}\n");
 	if (sv->check[0] != '\0') {
 		put_optional(o, "\t", CONF_KW_CHECK, sv->check, " every ");
-		put_duration(o, sv->check_every_ms);
+		conf_put_duration(o, sv->check_every_ms);
 		conf_put(o, " timeout ");
-		put_duration(o, sv->check_timeout_ms);
+		conf_put_duration(o, sv->check_timeout_ms);
 		conf_put(o, "\n");
 	}
 	conf_put(o, "}\n");
@@ -223,6 +236,23 @@ conf_print(const struct conf *c, char *buf, size_t size)
 	for (i = 0; i < c->n_lockspaces; i++)
 		put_lockspace(&o, &c->lockspaces[i]);
 	return o.len;
+}
+
+uint8_t
+conf_n_voters(const struct conf *c)
+{
+	return (uint8_t)((c->witness.addr[0] != '\0') + c->n_lock_disks);
+}
+
+bool
+conf_arbitrated(const struct conf *c)
+{
+	uint8_t i;
+
+	for (i = 0; i < c->n_nodes; i++)
+		if (c->nodes[i].n_fences > 0)
+			return true;
+	return conf_n_voters(c) > 0;
 }
 
 const struct conf_node *

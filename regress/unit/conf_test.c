@@ -127,8 +127,16 @@ forget_layout(struct conf *c)
 
 	c->digest = 0;
 	c->line = c->col = 0;
+	c->silent_at = c->watchdog_at = c->self_fence_at = (struct conf_pos){0};
+	c->witness.line = c->witness.col = 0;
+	memset(c->lock_disk_at, 0, sizeof(c->lock_disk_at));
+	memset(c->ping_at, 0, sizeof(c->ping_at));
 	for (i = 0; i < c->n_nodes; i++) {
 		c->nodes[i].line = c->nodes[i].col = 0;
+		for (j = 0; j < c->nodes[i].n_fences; j++) {
+			c->nodes[i].fences[j].line = 0;
+			c->nodes[i].fences[j].col = 0;
+		}
 		for (j = 0; j < c->nodes[i].n_links; j++) {
 			c->nodes[i].links[j].line = 0;
 			c->nodes[i].links[j].col = 0;
@@ -195,7 +203,7 @@ for_each(const char *pattern, size_t at_least, void (*f)(const char *path))
 static void
 one_good(const char *path)
 {
-	char timers[1024], *printed, *out;
+	char timers[4096], *printed, *out;
 	struct parsed *p;
 	struct text t;
 	size_t n;
@@ -436,6 +444,9 @@ defaults_of_the_manual_are_true(void **state)
 	    {"The default timeout of a check is %lds.",
 		CONF_CHECK_TIMEOUT_MS / 1000},
 	    {"The default number of locks is %ld.", CONF_LOCKS},
+	    {"The default port of a witness is %ld.", CONF_WITNESS_PORT},
+	    {"The default timeout of a fence is %lds.",
+		CONF_FENCE_TIMEOUT_MS / 1000},
 	};
 	char line[128];
 	struct text t;
@@ -556,7 +567,7 @@ timers_hold_or_are_refused(void **state)
 		for (dead = 10; dead <= 700; dead++) {
 			t = (struct conf_timers){
 			    .heartbeat_ms = hb, .dead_ms = dead};
-			if (!conf_timers_derive(&t)) {
+			if (!conf_timers_derive(&t, 0, 0)) {
 				assert_true(2 * hb * 102 > (dead - 10) * 100);
 				assert_true(dead < conf_dead_min(hb));
 				continue;
@@ -579,21 +590,21 @@ timers_of_the_lab(void **state)
 
 	(void)state;
 	t = (struct conf_timers){.heartbeat_ms = 20, .dead_ms = 80};
-	assert_true(conf_timers_derive(&t));
+	assert_true(conf_timers_derive(&t, 0, 0));
 	assert_int_equal(t.lease_ms, 50);
 	assert_int_equal(t.takeover_ms, 80);
 	t = (struct conf_timers){.heartbeat_ms = 50, .dead_ms = 150};
-	assert_true(conf_timers_derive(&t));
+	assert_true(conf_timers_derive(&t, 0, 0));
 	assert_int_equal(t.lease_ms, 100);
 	t = (struct conf_timers){.heartbeat_ms = 100, .dead_ms = 500};
-	assert_true(conf_timers_derive(&t));
+	assert_true(conf_timers_derive(&t, 0, 0));
 	assert_int_equal(t.lease_ms, 300);
 	/* The least dead of a heartbeat has exactly one lease. */
 	t = (struct conf_timers){.heartbeat_ms = 100, .dead_ms = 214};
-	assert_true(conf_timers_derive(&t));
+	assert_true(conf_timers_derive(&t, 0, 0));
 	assert_int_equal(t.lease_ms, 200);
 	t.dead_ms = 213;
-	assert_false(conf_timers_derive(&t));
+	assert_false(conf_timers_derive(&t, 0, 0));
 }
 
 static void
