@@ -258,6 +258,8 @@ eval_asking(struct svc *s, struct unit *u)
 		set_state(s, u, SVC_STOPPED, "the peer is not there to agree");
 		if (s->view.right != SVC_RIGHT_ALONE)
 			svc_op_unit(s, u, false, "the peer went away");
+		else
+			eval_stopped(s, u); /* nobody else looks again */
 		return;
 	}
 	if (mt_before(s->now, u->claim_at))
@@ -591,8 +593,8 @@ struct cell {
 static const struct cell table[SVC_IN_N][SVC_STATE_N] = {
 	ROW(EVAL, DO(eval_cleaning, S(CLEANING) | S(STOPPED)),
 	    DO(eval_stopped, S(STOPPED) | S(CLAIMING) | STARTS),
-	    DO(eval_asking, S(CLAIMING) | S(STOPPED)),
-	    DO(eval_asking, S(PULLING) | S(STOPPED)),
+	    DO(eval_asking, S(CLAIMING) | S(STOPPED) | STARTS),
+	    DO(eval_asking, S(PULLING) | S(STOPPED) | STARTS),
 	    DO(eval_starting, S(STARTING) | STOPS),
 	    DO(eval_running, S(RUNNING) | STOPS | STARTS),
 	    STAY(nothing, STOPPING),
