@@ -14,6 +14,8 @@ takeover_outlives_the_other_node(void **state)
 	takeover(BRAVO, SHOP, false);
 	expect(BRAVO, SHOP, PULLING);
 	view(BRAVO, SVC_RIGHT_ALONE, 'g');
+	/* In this very step: there may be no other for a long time. */
+	expect(BRAVO, SHOP, STARTING);
 	run(100);
 	expect(BRAVO, SHOP, RUNNING);
 }
