@@ -224,6 +224,18 @@ nd_mir_step(struct nd *nd, uint16_t vol, struct mir_event *e)
 		tell_svc(nd, vol);
 }
 
+/*
+ * This node ends while nobody has decided about the peer (R2).  The peer will
+ * see that it has ended and go on with the data that it has: from here on
+ * nothing may be answered that it lacks, so what is held fails.
+ */
+static bool
+stranded(const struct nd *nd)
+{
+	return nd->state == MB_STOPPING && nd->n_peers > 0 &&
+	       nd->peers[0].verdict == MB_PEER_LOST;
+}
+
 /* What arbitration and the session with the peer mean to a volume. */
 static void
 view(const struct nd *nd, uint16_t vol, struct mir_event *e)
@@ -236,8 +248,10 @@ view(const struct nd *nd, uint16_t vol, struct mir_event *e)
 	e->u.view.own_right = nd->own_right;
 	e->u.view.link = nd->vols[vol].link;
 	e->u.view.peer = MIR_PEER_DOWN;
-	if (p == NULL || p->verdict == MB_PEER_GONE ||
-	    p->verdict == MB_PEER_LEFT || p->verdict == MB_PEER_LOST) {
+	if (stranded(nd)) {
+		e->u.view.demoted = true;
+	} else if (p == NULL || p->verdict == MB_PEER_GONE ||
+		   p->verdict == MB_PEER_LEFT || p->verdict == MB_PEER_LOST) {
 		/* Only at an epoch that was raised for it. */
 		if (nd->state == MB_ALONE || nd->state == MB_STOPPING)
 			e->u.view.peer = MIR_PEER_GONE;
@@ -245,8 +259,8 @@ view(const struct nd *nd, uint16_t vol, struct mir_event *e)
 		e->u.view.peer = MIR_PEER_UP;
 	}
 	e->u.view.doubt = nd->state == MB_DOUBT;
-	e->u.view.demoted = nd->state == MB_INERT || nd->state == MB_OFF ||
-			    nd->state == MB_ISOLATED || nd->distrusted;
+	e->u.view.demoted |= nd->state == MB_INERT || nd->state == MB_OFF ||
+			     nd->state == MB_ISOLATED || nd->distrusted;
 }
 
 void

@@ -423,6 +423,32 @@ overtaken_then_alone(struct world *w)
 	end(w);
 }
 
+static bool
+alpha_ended(struct world *w)
+{
+	return !alpha(w)->running;
+}
+
+/* R2: the end of one side is seen later, and the other goes on then. */
+static void
+stopped_while_undecided(struct world *w)
+{
+	begin(w);
+	link_cut(w, LAN);
+	run_ms(w, 5000);
+	link_cut(w, 0);
+	run_ms(w, 900);
+	expect(w, vol_inflight(w) > 0, "writes are held");
+	daemon_stop(alpha(w));
+	expect(w, run_till(w, alpha_ended, 500), "alpha has ended");
+	link_heal(w, 0);
+	expect(w, run_till(w, shop_runs, 10000) && runs_on(w, 0) == 1,
+	    "bravo runs the service");
+	run_ms(w, 3000);
+	expect(w, !bravo(w)->stale, "with all that was acknowledged");
+	end(w);
+}
+
 /*
  * The peer vanishes, then the metadata of the only copy cannot be written,
  * then the peer is back: all that was acknowledged reaches its disk.
@@ -473,5 +499,6 @@ const struct scene scenes[] = {
     {SCENE(disk_dies_under_primary), false},
     {SCENE(overtaken_then_alone), false},
     {SCENE(metadata_fails_alone), false},
+    {SCENE(stopped_while_undecided), false},
 };
 const unsigned n_scenes = NITEMS(scenes);

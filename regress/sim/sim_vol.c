@@ -96,6 +96,16 @@ being_read(const struct world *w, const struct unit *u)
 	return false;
 }
 
+/* Had anything been acknowledged when that was asked for? */
+static bool
+written_before(const struct unit *u, int64_t issued)
+{
+	for (unsigned i = 0; i < u->n; i++)
+		if (u->v[i].acked < issued)
+			return true;
+	return false;
+}
+
 /* What a flushed version has superseded can never come back. */
 static void
 prune(const struct world *w, struct unit *u)
@@ -355,8 +365,8 @@ acked_read(struct world *w, const struct vreq *r)
 		uint32_t found = look(r->buf + (size_t)i * SECTOR, n);
 		struct version *v = version_in(u, found);
 
-		if (virgin(u) && v == NULL)
-			continue;
+		if (v == NULL && !written_before(u, r->issued))
+			continue; /* garbage of the disk */
 		if (v != NULL && counts(u, v)) {
 			/* Left over by a node that is gone: now it stays. */
 			if (v->ended != NEVER && v->acked == NEVER)
