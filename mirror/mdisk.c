@@ -18,13 +18,17 @@
 #include <bsd/sys/queue.h>
 
 #include "log.h"
+#include "loop.h"
 #include "mdisk.h"
 
 enum {
 	BOUNCES = 8, /* for buffers that O_DIRECT cannot take */
 	BOUNCE_LEN = HAD_IO_MAX,
 	ZEROES_LEN = HAD_IO_MAX, /* of a write that replaces write-zeroes */
-	BATCH = 64, /* completions handled per turn of the loop */
+	/* Per turn of the loop: completions, time for them, bytes. */
+	BATCH = 64,
+	BATCH_US = 1000,
+	SUBMIT_BYTES = 4 * HAD_IO_MAX,
 };
 
 struct io {
@@ -62,7 +66,7 @@ struct mdisk {
 	bool closing;
 };
 
-/* The submit source runs once in this turn of the loop, for all of it. */
+/* The submit source runs once in this turn of the loop, for most of it. */
 static void
 submit_soon(struct mdisk *d)
 {
@@ -189,11 +193,12 @@ on_submit(sd_event_source *s, void *arg)
 {
 	struct mdisk *d = arg;
 	struct io_uring_sqe *sqe;
+	uint32_t bytes = 0;
 	struct io *io;
 	int r;
 
 	(void)s;
-	while ((io = STAILQ_FIRST(&d->ready)) != NULL) {
+	while (bytes < SUBMIT_BYTES && (io = STAILQ_FIRST(&d->ready)) != NULL) {
 		if (io->error != 0) {
 			STAILQ_REMOVE_HEAD(&d->ready, link);
 			finish(d, io, io->error);
@@ -208,6 +213,8 @@ on_submit(sd_event_source *s, void *arg)
 			break; /* full: submitted below, then again */
 		STAILQ_REMOVE_HEAD(&d->ready, link);
 		prepare(d, io, sqe);
+		if (is_rw(io) || io->by_hand)
+			bytes += io->submitted;
 		d->in_ring++;
 	}
 	r = io_uring_submit(&d->ring);
@@ -215,7 +222,8 @@ on_submit(sd_event_source *s, void *arg)
 	if (r < 0 && r != -EAGAIN && r != -EBUSY && r != -EINTR)
 		fatalx("disk %s: io_uring_submit: %s", d->path, strerror(-r));
 	if (io_uring_sq_ready(&d->ring) > 0 ||
-	    (!STAILQ_EMPTY(&d->ready) && d->n_bounces > 0))
+	    (!STAILQ_EMPTY(&d->ready) &&
+		(d->n_bounces > 0 || bytes >= SUBMIT_BYTES)))
 		submit_soon(d);
 	if (d->closing && d->under_way == 0) {
 		mdisk_closed closed = d->closed;
@@ -282,6 +290,7 @@ static int
 on_event(sd_event_source *s, int fd, uint32_t events, void *arg)
 {
 	struct mdisk *d = arg;
+	monotime_t end = mt_add_us(loop_now(), BATCH_US);
 	struct io_uring_cqe *cqe;
 	uint64_t n;
 	struct io *io;
@@ -300,6 +309,8 @@ on_event(sd_event_source *s, int fd, uint32_t events, void *arg)
 		ASSERT(d->in_ring > 0);
 		d->in_ring--;
 		completed(d, io, res);
+		if (!mt_before(loop_now(), end))
+			break;
 	}
 	/* More than one turn's worth: come back after the others. */
 	if (io_uring_cq_ready(&d->ring) > 0) {

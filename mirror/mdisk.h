@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A backing disk: a block device or a regular file through io_uring.  Opened
- * with O_DIRECT where that is possible.  Everything submitted in one
- * iteration of the loop goes to the kernel in one call.
+ * with O_DIRECT where that is possible.  What is submitted in one iteration of
+ * the loop goes to the kernel in one call, 256 KiB of data at most; the rest
+ * when others had their turn.
  */
 #ifndef MDISK_H
 #define MDISK_H

@@ -119,6 +119,7 @@ tp_doom(struct tp_assoc *a, enum tp_reason reason, bool abort)
 	if (slot->up == a) {
 		slot->up = NULL;
 		slot->out_len = 0;
+		slot->blocked = false;
 		msgq_clear(&slot->urgent);
 		msgq_clear(&slot->normal);
 		slot->want_writable = false;
@@ -137,8 +138,10 @@ tp_broken(struct tp_assoc *a)
 		return;
 	a->broken = true;
 	a->deadline = mt_add_ms(loop_now(), BROKEN_MS);
-	if (a->slot->up == a)
+	if (a->slot->up == a) {
 		a->slot->out_len = 0;
+		a->slot->blocked = false;
+	}
 	tp_wake(a->slot->peer->tp);
 }
 

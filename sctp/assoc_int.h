@@ -88,7 +88,9 @@ struct tp_slot {
 	size_t out_size, out_len;
 	uint16_t out_stream;
 	bool out_data;
+	bool blocked; /* the kernel refused it, EPOLLOUT will tell */
 	bool want_writable;
+	bool due; /* the pump is to send some of it */
 	struct tp_assoc_stats stats;
 	enum tp_path_state paths[HAD_LINKS_MAX];
 };
@@ -119,6 +121,8 @@ struct tp_ep {
 struct tp {
 	sd_event *event; /* borrowed */
 	struct loop_timer *timer; /* owned */
+	sd_event_source *pump; /* owned */
+	unsigned pump_at; /* the slot whose turn it is */
 	struct tp_conf conf;
 	const struct tp_cb *cb; /* borrowed */
 	void *ctx; /* borrowed */
@@ -173,6 +177,7 @@ void tp_reopen(struct tp_ep *);
 
 /* assoc_io.c */
 int tp_io(sd_event_source *, int fd, uint32_t events, void *ep);
+int tp_pump_new(struct tp *); /* 0, or -1 with errno */
 void tp_control(struct tp_assoc *);
 void tp_flush(struct tp_slot *);
 void tp_watch(struct tp_ep *);

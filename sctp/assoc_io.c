@@ -10,8 +10,12 @@
 #include <string.h>
 
 enum {
-	/* Bounded work for one wake-up; others want to run, too. */
+	/*
+	 * Bounded work for one turn of the loop, each way; others want to
+	 * run, too.  One message is always allowed.
+	 */
 	TURN_MESSAGES = 32,
+	TURN_BYTES = HAD_IO_MAX,
 	TURN_US = 1000,
 	/* Streams of the kernel: ours + 1, 0 is for seal. */
 	STREAM_URGENT = 1,
@@ -65,6 +69,15 @@ tp_transmit(struct tp_assoc *a, const uint8_t *bytes, size_t len,
 	return sendmsg(ep->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT) == -1 ? -1 : 0;
 }
 
+/* The pump goes on with it when others had their turn. */
+static void
+tp_pump_soon(struct tp_slot *slot)
+{
+	slot->due = true;
+	(void)sd_event_source_set_enabled(
+	    slot->peer->tp->pump, SD_EVENT_ONESHOT);
+}
+
 /* EPOLLOUT only while the kernel has refused something. */
 void
 tp_watch(struct tp_ep *ep)
@@ -74,7 +87,7 @@ tp_watch(struct tp_ep *ep)
 	unsigned i;
 
 	for (i = 0; i < tp->conf.n_peers; i++)
-		want = want || tp->peers[i].slots[ep - tp->eps].out_len > 0;
+		want = want || tp->peers[i].slots[ep - tp->eps].blocked;
 	if (want == ep->want_out || ep->source == NULL)
 		return;
 	ep->want_out = want;
@@ -91,13 +104,12 @@ tp_push_out(struct tp_slot *slot)
 {
 	struct tp_assoc *a = slot->up;
 
-	if (a->broken)
-		return false;
-	if (slot->out_len == 0)
-		return true;
+	slot->blocked = false;
 	if (tp_transmit(a, slot->out, slot->out_len, slot->out_stream, false) ==
 	    -1) {
-		if (errno != EAGAIN && errno != ENOBUFS)
+		if (errno == EAGAIN || errno == ENOBUFS)
+			slot->blocked = true;
+		else
 			tp_broken(a);
 		return false;
 	}
@@ -211,23 +223,49 @@ tp_control(struct tp_assoc *a)
 	}
 }
 
-/* What is left over is sealed in slot->out: EPOLLOUT comes back to it. */
-void
-tp_flush(struct tp_slot *slot)
+/* Sends one turn's worth.  Returns true if it stopped for that alone. */
+static bool
+tp_send_some(struct tp_slot *slot)
 {
 	monotime_t end = mt_add_us(loop_now(), TURN_US);
+	size_t bytes = 0;
+	bool more = false;
 	int i;
 
-	for (i = 0; i < TURN_MESSAGES && slot->up != NULL; i++) {
-		if (!tp_push_out(slot) || !tp_next_out(slot))
+	for (i = 1; slot->up != NULL && !slot->up->broken && !more; i++) {
+		if (slot->out_len == 0) {
+			if (!tp_next_out(slot))
+				break;
+			/* Where ciphers are slow that was a turn's work. */
+			more = !mt_before(loop_now(), end);
+			if (more)
+				break;
+		}
+		bytes += slot->out_len;
+		if (!tp_push_out(slot))
 			break;
 		tp_control(slot->up);
-		if (!mt_before(loop_now(), end))
-			break;
+		more = i == TURN_MESSAGES || bytes >= TURN_BYTES ||
+		       !mt_before(loop_now(), end);
 	}
 	if (slot->up != NULL)
 		tp_control(slot->up);
 	tp_watch(slot->ep);
+	return more &&
+	       slot->out_len + slot->urgent.used + slot->normal.used > 0;
+}
+
+/*
+ * What the kernel refuses stays sealed in slot->out: EPOLLOUT comes back to
+ * it.  Bulk is never sent from within a step of its owner, who may have a
+ * whole window of it.
+ */
+void
+tp_flush(struct tp_slot *slot)
+{
+	if (slot->up != NULL &&
+	    (slot->ep->kind == TP_BULK || tp_send_some(slot)))
+		tp_pump_soon(slot);
 }
 
 /* Tells the owner that it may go on, from the loop only. */
@@ -242,6 +280,56 @@ tp_tell_writable(struct tp_slot *slot)
 		return;
 	slot->want_writable = false;
 	tp->cb->writable(tp->ctx, slot->peer->conf.id, slot->ep->kind);
+}
+
+/* The slot whose turn it is to be pumped; NULL: there is none. */
+static struct tp_slot *
+tp_due(struct tp *tp)
+{
+	unsigned i, at, n = tp->conf.n_peers * tp->n_eps;
+	struct tp_slot *slot;
+
+	for (i = 0; i < n; i++) {
+		at = (tp->pump_at + i) % n;
+		slot = &tp->peers[at / tp->n_eps].slots[at % tp->n_eps];
+		if (!slot->due)
+			continue;
+		tp->pump_at = at;
+		return slot;
+	}
+	return NULL;
+}
+
+/* One slot per turn of the loop, all in turn. */
+static int
+tp_pump(sd_event_source *source, void *arg)
+{
+	struct tp *tp = arg;
+	struct tp_slot *slot = tp_due(tp);
+
+	if (slot == NULL)
+		return 0;
+	tp->pump_at++;
+	slot->due = tp_send_some(slot);
+	tp_tell_writable(slot);
+	if (tp->draining && slot->out_len + slot->normal.used == 0)
+		tp_wake(tp);
+	if (tp_due(tp) != NULL)
+		return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+	return 0;
+}
+
+int
+tp_pump_new(struct tp *tp)
+{
+	int r = sd_event_add_defer(tp->event, &tp->pump, tp_pump, tp);
+
+	if (r >= 0)
+		r = sd_event_source_set_enabled(tp->pump, SD_EVENT_OFF);
+	if (r >= 0)
+		return 0;
+	errno = -r;
+	return -1;
 }
 
 static int
@@ -273,14 +361,14 @@ tp_send_hb(struct tp_slot *slot, const struct iovec *iov, int n)
 }
 
 static int
-tp_enqueue(struct tp_slot *slot, uint16_t stream, const struct iovec *iov,
-    int n, size_t len)
+tp_enqueue(
+    struct tp_slot *slot, uint16_t stream, const struct iovec *iov, int n)
 {
 	bool urgent = slot->ep->kind == TP_CTL && stream == STREAM_URGENT;
 	struct msgq *q = urgent ? &slot->urgent : &slot->normal;
 
-	if (slot->out_len == 0 && q->used == 0 && slot->urgent.used == 0 &&
-	    tp_room(slot, len)) {
+	if (slot->ep->kind == TP_CTL && slot->out_len == 0 && q->used == 0 &&
+	    slot->urgent.used == 0) {
 		if (!tp_fill_out(slot, stream, iov, n)) {
 			errno = ENOTCONN;
 			return -1;
@@ -293,6 +381,8 @@ tp_enqueue(struct tp_slot *slot, uint16_t stream, const struct iovec *iov,
 		errno = EAGAIN;
 		return -1;
 	}
+	if (slot->ep->kind == TP_BULK && slot->out_len == 0)
+		tp_pump_soon(slot);
 	return 0;
 }
 
@@ -318,7 +408,7 @@ tp_sendv(struct tp *tp, uint8_t peer, enum tp_kind kind, uint8_t link,
 	}
 	if (kind == TP_HB)
 		return tp_send_hb(slot, iov, n);
-	return tp_enqueue(slot, (uint16_t)(stream + 1), iov, n, len);
+	return tp_enqueue(slot, (uint16_t)(stream + 1), iov, n);
 }
 
 int
@@ -603,12 +693,16 @@ tp_io(sd_event_source *source, int fd, uint32_t events, void *arg)
 	struct tp *tp = ep->tp;
 	monotime_t end = mt_add_us(loop_now(), TURN_US);
 	struct tp_slot *slot;
+	size_t bytes = 0, n;
 	unsigned i;
 
 	(void)source;
 	(void)fd;
 	(void)events;
-	for (i = 0; i < TURN_MESSAGES && tp_read(ep) > 0; i++) {
+	for (i = 0; i < TURN_MESSAGES && bytes < TURN_BYTES; i++) {
+		if ((n = tp_read(ep)) == 0)
+			break;
+		bytes += n;
 		tp_reap(tp);
 		if (!mt_before(loop_now(), end))
 			break;
@@ -620,6 +714,7 @@ tp_io(sd_event_source *source, int fd, uint32_t events, void *arg)
 		if (tp->draining)
 			tp_wake(tp);
 	}
+	tp_watch(ep);
 	tp_reap(tp);
 	return 0;
 }

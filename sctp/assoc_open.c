@@ -114,11 +114,10 @@ tp_open_ep(struct tp_ep *ep, char *why, size_t why_size)
 		errno = ENOMEM;
 		return -1;
 	}
-	/* Heartbeats before bulk when both are there. */
-	(void)sd_event_source_set_priority(ep->source, ep->kind == TP_HB ? -10
-						       : ep->kind == TP_CTL
-							   ? -5
-							   : 0);
+	/* Bulk waits with the disks and clients that it is of. */
+	if (ep->kind != TP_BULK)
+		(void)sd_event_source_set_priority(ep->source,
+		    ep->kind == TP_HB ? LOOP_HEARTBEAT : LOOP_CONTROL);
 	return 0;
 }
 
@@ -196,7 +195,9 @@ tp_new(sd_event *event, const struct tp_conf *conf, const struct tp_cb *cb,
 	tp->timer = loop_timer_new(event, tp_tick, tp);
 	tp->alive_at = loop_now();
 	errno = ENOMEM;
-	if (tp->id == NULL || tp->timer == NULL)
+	if (tp_pump_new(tp) == -1)
+		snprintf(why, why_size, "out of memory");
+	else if (tp->id == NULL || tp->timer == NULL)
 		snprintf(why, why_size, "the key is not an Ed25519 key");
 	else if (tp_new_peers(tp, why, why_size) == 0 &&
 		 tp_open(tp, why, why_size) == 0) {
@@ -230,6 +231,7 @@ tp_free(struct tp *tp)
 		}
 	if (tp->timer != NULL)
 		loop_timer_free(tp->timer);
+	sd_event_source_disable_unref(tp->pump);
 	seal_id_free(tp->id);
 	free(tp->rx);
 	free(tp->peers);

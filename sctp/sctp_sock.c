@@ -158,18 +158,24 @@ tp_sock_buffers(const struct tp_ep *ep)
 	return 0;
 }
 
-/* Retransmission: heartbeats decide about death, the kernel never first. */
+/*
+ * Retransmission: heartbeats decide about death, the kernel never first.  What
+ * a lost link took is sent anew over another one after a timeout, which must
+ * not last half of dead_ms.
+ */
 static int
 tp_sock_timers(const struct tp_ep *ep)
 {
 	bool hb = ep->kind == TP_HB;
+	uint32_t half = ep->tp->conf.dead_ms / 2;
+	uint32_t rto_max = half < 100 ? 100 : half > 200 ? 200 : half;
 	struct sctp_rtoinfo rto = {
 	    .srto_initial = 100,
 	    .srto_min = hb ? 30 : 50,
-	    .srto_max = hb ? 60 : 200,
+	    .srto_max = hb ? 60 : rto_max,
 	};
 	struct sctp_assocparams assoc = {
-	    .sasoc_asocmaxrxt = hb ? 1000 : 20,
+	    .sasoc_asocmaxrxt = hb ? 1000 : (uint16_t)(4000 / rto_max),
 	};
 	struct sctp_paddrparams path = {
 	    .spp_hbinterval = 200,

@@ -179,8 +179,12 @@ drive_net_new(struct drive *d, uint64_t incarnation)
 	    .heartbeat_ms = d->conf->t.heartbeat_ms,
 	    .dead_ms = d->conf->t.dead_ms,
 	    .n_links = d->me->n_links,
-	    .window_bytes = 1 << 20,
-	    .queue_bytes = 8 << 20,
+	    /*
+	     * What the kernel holds of bulk is ahead of all else on the wire.
+	     * A volume has a window of its own, of 1 MiB to either side.
+	     */
+	    .window_bytes = 256 << 10,
+	    .queue_bytes = (8u + 2u * d->conf->n_volumes) << 20,
 	};
 	char why[512];
 
