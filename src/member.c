@@ -64,6 +64,8 @@ mb_new(const struct mb_conf *conf, const struct mb_ops *ops, void *ctx)
 	ASSERT(conf->heartbeat_ms > 0 && conf->heartbeat_ms < conf->dead_ms);
 	ASSERT(conf->lease_ms < conf->dead_ms);
 	ASSERT(conf->dead_ms <= conf->takeover_ms);
+	ASSERT(!conf->voters || (conf->dead_ms < conf->self_demote_ms &&
+				    conf->self_demote_ms < conf->takeover_ms));
 	if (m == NULL)
 		return NULL;
 	m->conf = *conf;
@@ -72,6 +74,7 @@ mb_new(const struct mb_conf *conf, const struct mb_ops *ops, void *ctx)
 	m->rule = "";
 	m->retry_at = MT_NEVER;
 	m->n_peers = conf->n_peers;
+	memcpy(m->domain, conf->domain, sizeof(m->domain));
 	for (unsigned i = 0; i < m->n_peers; i++) {
 		struct peer *p = &m->peers[i];
 
@@ -129,6 +132,10 @@ mb_set_self(struct mb *m, enum mb_self self, const char *rule)
 		    (unsigned long long)m->epoch);
 	if (self != MB_ALONE && self != MB_DOUBT)
 		m->own_right = false;
+	if (self != MB_INERT)
+		m->booting = false;
+	if (self != MB_PAIRED && self != MB_STOPPING)
+		mb_arb_demote(m, false);
 	m->self = self;
 	m->rule = rule;
 	m->since = m->now;
@@ -159,6 +166,10 @@ mb_set_peer(struct mb *m, struct peer *p, enum mb_peer verdict,
 	p->verdict = verdict;
 	p->stateless_gone = stateless_gone;
 	p->rule = rule;
+	if (verdict != MB_PEER_SILENT) {
+		mb_arb_rest(m, p);
+		mb_arb_demote(m, false);
+	}
 	m->ops->peer(m->ctx, p->id, verdict, stateless_gone, rule);
 	mb_peer_jeopardy(m, p);
 }
@@ -214,6 +225,7 @@ mb_tell(struct mb *m, struct peer *p, uint64_t answer)
 	v.seen_serial = p->view_known ? p->view.serial : 0;
 	v.challenge = m->challenge;
 	v.answer = answer;
+	v.spent = m->spent;
 	mb_msg_encode(&v, bytes);
 	m->ops->send(m->ctx, p->id, bytes, sizeof(bytes));
 	p->tell_at = mt_add_ms(m->now, m->conf.dead_ms);
@@ -237,6 +249,7 @@ on_start(struct mb *m, const struct mb_event *e)
 	}
 	m->want = m->record;
 	m->epoch = m->record.epoch;
+	m->booting = true;
 	m->ops->epoch(m->ctx, m->epoch);
 	mb_set_self(m, MB_INERT, "R1");
 	for (unsigned i = 0; i < m->n_peers; i++)
@@ -267,6 +280,7 @@ on_timer(struct mb *m, const struct mb_event *e)
 	for (unsigned i = 0; i < m->n_peers; i++)
 		mb_peer_tick(m, &m->peers[i]);
 	mb_pair_tick(m);
+	mb_arb_boot(m);
 }
 
 static void
@@ -300,39 +314,135 @@ on_link(struct mb *m, const struct mb_event *e)
 }
 
 /*
- * R9: own carrier lost everywhere: this node is the isolated one.  It hands
- * over to a living peer; with nobody to hand over to, nothing changes.
+ * R9: this node is the isolated one.  It hands over to a living peer; with
+ * nobody to hand over to, nothing changes.
  */
+static void
+isolate(struct mb *m, const char *how)
+{
+	bool heir = false;
+
+	for (unsigned i = 0; i < m->n_peers; i++)
+		heir |= m->peers[i].verdict == MB_PEER_ALIVE ||
+			m->peers[i].verdict == MB_PEER_SILENT;
+	if (!heir || m->goal == GOAL_ALONE ||
+	    (m->self != MB_PAIRED && m->self != MB_DOUBT))
+		return;
+	mb_say(m, HAD_ERR, "R9", "%s: this node is isolated, hand over", how);
+	m->challenge = 0;
+	for (unsigned i = 0; i < m->n_peers; i++)
+		mb_arb_rest(m, &m->peers[i]);
+	mb_set_self(m, MB_ISOLATED, "R9");
+}
+
+void
+mb_isolated_by_pings(struct mb *m)
+{
+	isolate(m, "no ping node answers and the peer is silent");
+	m->by_pings = m->self == MB_ISOLATED;
+}
+
 static void
 on_carrier(struct mb *m, const struct mb_event *e)
 {
 	unsigned lost = 0;
-	bool heir = false;
 
 	if (e->u.carrier.link >= m->conf.n_links)
 		return;
 	m->carrier_lost[e->u.carrier.link] = !e->u.carrier.up;
 	for (unsigned l = 0; l < m->conf.n_links; l++)
 		lost += m->carrier_lost[l];
-	for (unsigned i = 0; i < m->n_peers; i++) {
-		struct peer *p = &m->peers[i];
-
-		mb_peer_jeopardy(m, p);
-		heir |=
-		    p->verdict == MB_PEER_ALIVE || p->verdict == MB_PEER_SILENT;
-	}
-	if (m->self == MB_ISOLATED && lost < m->conf.n_links) {
+	for (unsigned i = 0; i < m->n_peers; i++)
+		mb_peer_jeopardy(m, &m->peers[i]);
+	if (lost == m->conf.n_links) {
+		isolate(m, "carrier lost on every own link");
+	} else if (m->self == MB_ISOLATED && !m->by_pings) {
 		mb_say(m, HAD_INFO, "R9", "carrier is back on %s",
 		    m->conf.links[e->u.carrier.link]);
 		mb_pair_ask(m);
 	}
-	if (lost < m->conf.n_links || !heir || m->goal == GOAL_ALONE ||
-	    (m->self != MB_PAIRED && m->self != MB_DOUBT))
+}
+
+/* Negative evidence hands over, never takes. */
+static void
+on_pings(struct mb *m, const struct mb_event *e)
+{
+	if (!m->conf.pings || m->pings_lost == !e->u.pings.any)
 		return;
-	mb_say(m, HAD_ERR, "R9",
-	    "carrier lost on every own link: this node is isolated, hand over");
-	m->challenge = 0;
-	mb_set_self(m, MB_ISOLATED, "R9");
+	m->pings_lost = !e->u.pings.any;
+	mb_say(m, m->pings_lost ? HAD_WARN : HAD_INFO, "R9", "%s",
+	    m->pings_lost ? "no ping node answers" : "ping nodes answer");
+	if (!m->pings_lost && m->self == MB_ISOLATED && m->by_pings) {
+		m->by_pings = false;
+		mb_pair_ask(m);
+	}
+}
+
+static void
+on_advert(struct mb *m, const struct mb_event *e)
+{
+	struct peer *p = mb_find(m, e->u.advert.peer);
+
+	if (p != NULL)
+		p->advert = m->now;
+}
+
+static void
+on_verdict(struct mb *m, const struct mb_event *e)
+{
+	struct peer *p = mb_find(m, e->u.verdict.peer);
+
+	if (p != NULL)
+		mb_arb_verdict(m, p, e);
+}
+
+static void
+on_arbiter(struct mb *m, const struct mb_event *e)
+{
+	if (!mb_arb_configured(m))
+		return;
+	m->fence_ms = e->u.arbiter.fence_ms;
+	mb_arb_spent(m, e->u.arbiter.spent);
+	if (m->arbiter_works == e->u.arbiter.working)
+		return;
+	m->arbiter_works = e->u.arbiter.working;
+	mb_say(m, m->arbiter_works ? HAD_INFO : HAD_WARN, "R2",
+	    m->arbiter_works ? "an arbiter can decide"
+			     : "no arbiter could decide now");
+	for (unsigned i = 0; i < m->n_peers; i++)
+		mb_peer_jeopardy(m, &m->peers[i]);
+}
+
+/* One number for all that share a device. */
+static void
+on_domain(struct mb *m, const struct mb_event *e)
+{
+	uint8_t link = e->u.domain.link, other = e->u.domain.other;
+	uint8_t from, to;
+
+	if (link >= m->conf.n_links || other >= m->conf.n_links)
+		return;
+	from = m->domain[link];
+	to = m->domain[other];
+	if (from == to)
+		return;
+	mb_say(m, HAD_WARN, "R2",
+	    "links %s and %s share a device: one link domain",
+	    m->conf.links[link], m->conf.links[other]);
+	for (unsigned l = 0; l < m->conf.n_links; l++)
+		if (m->domain[l] == from)
+			m->domain[l] = to;
+	for (unsigned i = 0; i < m->n_peers; i++)
+		mb_peer_jeopardy(m, &m->peers[i]);
+}
+
+static void
+on_holds(struct mb *m, const struct mb_event *e)
+{
+	if (m->holds_data == e->u.holds.data)
+		return;
+	m->holds_data = e->u.holds.data;
+	mb_arb_holds(m);
 }
 
 static void
@@ -594,7 +704,7 @@ struct cell {
 		on_ignored, S(x) \
 	}
 #define FROM_INERT (S(INERT) | S(PAIRED) | S(ALONE))
-#define FROM_PAIRED (S(PAIRED) | S(INERT) | S(ALONE))
+#define FROM_PAIRED (S(PAIRED) | S(INERT) | S(ALONE) | S(ISOLATED))
 #define FROM_ALONE (S(ALONE) | S(PAIRED) | S(INERT) | S(DOUBT))
 #define FROM_ISOLATED (S(ISOLATED) | S(PAIRED) | S(INERT) | S(ALONE))
 #define FROM_DOUBT (S(DOUBT) | S(PAIRED) | S(ALONE) | S(INERT))
@@ -635,6 +745,30 @@ static const struct cell table[MB_EV_N][MB_SELF_N] = {
 	ROW(GAP, NO(OFF), DO(on_gap, S(INERT)), DO(on_gap, S(PAIRED) | S(DOUBT)),
 	    DO(on_gap, S(ALONE) | S(DOUBT)), DO(on_gap, S(ISOLATED)),
 	    DO(on_gap, S(DOUBT)), DO(on_gap, S(STOPPING))),
+	ROW(VERDICT, NO(OFF), DO(on_verdict, S(INERT)),
+	    DO(on_verdict, S(PAIRED) | S(INERT) | S(ALONE)),
+	    DO(on_verdict, S(ALONE)), DO(on_verdict, S(ISOLATED)),
+	    DO(on_verdict, S(DOUBT)), DO(on_verdict, S(STOPPING))),
+	ROW(ARBITER, DO(on_arbiter, S(OFF)), DO(on_arbiter, S(INERT)),
+	    DO(on_arbiter, S(PAIRED)), DO(on_arbiter, S(ALONE)),
+	    DO(on_arbiter, S(ISOLATED)), DO(on_arbiter, S(DOUBT)),
+	    DO(on_arbiter, S(STOPPING))),
+	ROW(DOMAIN, DO(on_domain, S(OFF)), DO(on_domain, S(INERT)),
+	    DO(on_domain, S(PAIRED)), DO(on_domain, S(ALONE)),
+	    DO(on_domain, S(ISOLATED)), DO(on_domain, S(DOUBT)),
+	    DO(on_domain, S(STOPPING))),
+	ROW(PINGS, DO(on_pings, S(OFF)), DO(on_pings, S(INERT)),
+	    DO(on_pings, S(PAIRED)), DO(on_pings, S(ALONE)),
+	    DO(on_pings, S(ISOLATED)), DO(on_pings, S(DOUBT)),
+	    DO(on_pings, S(STOPPING))),
+	ROW(ADVERT, DO(on_advert, S(OFF)), DO(on_advert, S(INERT)),
+	    DO(on_advert, S(PAIRED)), DO(on_advert, S(ALONE)),
+	    DO(on_advert, S(ISOLATED)), DO(on_advert, S(DOUBT)),
+	    DO(on_advert, S(STOPPING))),
+	ROW(HOLDS, DO(on_holds, S(OFF)), DO(on_holds, S(INERT)),
+	    DO(on_holds, S(PAIRED)), DO(on_holds, S(ALONE)),
+	    DO(on_holds, S(ISOLATED)), DO(on_holds, S(DOUBT)),
+	    DO(on_holds, S(STOPPING))),
 	ROW(STOP, NO(OFF), DO(on_stop, S(STOPPING)), DO(on_stop, S(STOPPING)),
 	    DO(on_stop, S(STOPPING)), DO(on_stop, S(STOPPING)),
 	    DO(on_stop, S(STOPPING)), NO(STOPPING)),
@@ -647,6 +781,9 @@ static monotime_t
 next_deadline(const struct mb *m)
 {
 	monotime_t at = mt_min(m->retry_at, mb_pair_deadline(m));
+
+	if (m->n_peers > 0)
+		at = mt_min(at, mb_arb_boot_deadline(m));
 
 	for (unsigned i = 0; i < m->n_peers; i++)
 		at = mt_min(at, mb_peer_deadline(m, &m->peers[i]));
@@ -682,6 +819,8 @@ mb_status(const struct mb *m, struct mb_status *s)
 	s->epoch = m->epoch;
 	s->incarnation = m->incarnation;
 	s->solo = m->record.solo;
+	s->demoted = m->demoted;
+	s->arbiter_works = m->arbiter_works;
 	s->since = m->since;
 	s->n_peers = (uint8_t)m->n_peers;
 	for (unsigned i = 0; i < m->n_peers; i++) {
@@ -697,6 +836,7 @@ mb_status(const struct mb *m, struct mb_status *s)
 		s->peers[i].epoch = p->view_known ? p->view.epoch : 0;
 		s->peers[i].heard = p->last;
 		s->peers[i].since = p->since;
+		s->peers[i].arbitrating = p->asked != 0;
 		for (unsigned l = 0; l < m->conf.n_links; l++)
 			if (p->heard[l].us != 0 && !p->link_down[l] &&
 			    mb_ago_ms(m, p->heard[l]) <= m->conf.dead_ms)

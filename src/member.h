@@ -44,7 +44,8 @@
  * What became of a peer.
  *   UNKNOWN  not agreed with since this daemon started or was demoted
  *   ALIVE    paired and heard
- *   SILENT   not heard for dead_ms, undecided: hold acknowledgements (R14)
+ *   SILENT   not heard for dead_ms, undecided: hold acknowledgements (R14);
+ *            with an arbiter until it has spoken (R3, R5)
  *   LEFT     said goodbye: its services are stopped
  *   GONE     dead for our purposes: may be taken over from
  *   LOST     cut off: keep what you hold, take nothing (R2, R3 wait)
@@ -72,6 +73,12 @@
 	X(DATA, "data") \
 	X(SEED, "seed") \
 	X(GAP, "gap") \
+	X(VERDICT, "verdict") \
+	X(ARBITER, "arbiter") \
+	X(DOMAIN, "domain") \
+	X(PINGS, "pings") \
+	X(ADVERT, "advert") \
+	X(HOLDS, "holds") \
 	X(STOP, "stop") \
 	X(STOPPED, "stopped")
 
@@ -98,10 +105,24 @@ struct mb_conf {
 		uint8_t id;
 		char name[HAD_NAME_MAX];
 	} peers[HAD_NODES_MAX - 1];
-	uint8_t n_links; /* each is a link domain of its own */
+	uint8_t n_links;
 	char links[HAD_LINKS_MAX][HAD_NAME_MAX];
+	/* Links with the same number can be cut by one fault (R2). */
+	uint8_t domain[HAD_LINKS_MAX];
 	uint32_t heartbeat_ms, lease_ms, dead_ms, takeover_ms;
 	bool silent_takeover; /* false: silent peer wait */
+	/* Arbiters: fence agents for the peer; somebody who grants leases. */
+	bool fences, voters;
+	uint32_t self_demote_ms; /* with voters (R7) */
+	bool pings; /* ping nodes are configured (R9) */
+};
+
+/* What the arbiters say, as enum arb_verdict; the composer translates. */
+enum mb_verdict {
+	MB_VERDICT_OFF, /* it is verified off: act at once */
+	MB_VERDICT_LEASE, /* granted: act at takeover_ms (R7) */
+	MB_VERDICT_DENIED, /* the peer has it: act no more (R13) */
+	MB_VERDICT_FROZEN, /* nobody can say (R5) */
 };
 
 struct mb_event {
@@ -169,6 +190,42 @@ struct mb_event {
 			uint8_t peer;
 			uint64_t token; /* for reply() */
 		} seed;
+		/* answer to arbitrate() */
+		struct {
+			uint8_t peer;
+			enum mb_verdict verdict;
+			uint64_t epoch; /* LEASE: the one that was granted */
+		} verdict;
+		/*
+		 * Could an arbiter decide now?  Without one, one link domain
+		 * left is jeopardy (R2).  fence_ms: as measured, 0 = not yet.
+		 */
+		struct {
+			bool working;
+			uint32_t fence_ms;
+			/* An epoch that voters hold for this node, which did
+			 * not use it; 0 = none. */
+			uint64_t spent;
+		} arbiter;
+		/* the kernel says that two own links share a device */
+		struct {
+			uint8_t link, other;
+		} domain;
+		/* does any ping node answer; assumed so until told (R9) */
+		struct {
+			bool any;
+		} pings;
+		/*
+		 * A packet that only its daemon sends, on no association: an
+		 * advert of VRRP or CARP.  It lives, whatever SCTP says.
+		 */
+		struct {
+			uint8_t peer;
+		} advert;
+		/* this node holds data: it shoots first (R4) */
+		struct {
+			bool data;
+		} holds;
 		/* this daemon did not run for so long, ending now */
 		struct {
 			int64_t us;
@@ -193,6 +250,18 @@ struct mb_ops {
 	/* stateless_gone: addresses without data may be taken already. */
 	void (*peer)(void *ctx, uint8_t id, enum mb_peer, bool stateless_gone,
 	    const char *rule);
+	/*
+	 * May this node act without peer, at epoch?  Answered by VERDICT.
+	 * epoch 0: the question is withdrawn.  verify_only: after boot,
+	 * nothing may be switched off for it (R1).
+	 */
+	void (*arbitrate)(void *ctx, uint8_t peer, uint64_t epoch, bool active,
+	    bool verify_only);
+	/*
+	 * on: this node has lost its peer and got no lease in time: its data
+	 * has to stop (R7).  Told only on change.
+	 */
+	void (*demote)(void *ctx, bool on);
 	/* The epoch for every envelope from now on; durable. */
 	void (*epoch)(void *ctx, uint64_t epoch);
 	/* The answer to SEED.  text is one line. */
@@ -211,6 +280,8 @@ struct mb_status {
 	const char *rule; /* of the last change of self; static string */
 	bool own_right;
 	bool jeopardy; /* one link domain left to a living peer (R2) */
+	bool demoted; /* without peer and lease (R7) */
+	bool arbiter_works; /* as told; false without one */
 	bool persisting; /* a decision waits for the disk */
 	uint64_t epoch, incarnation;
 	bool solo; /* of the durable record */
@@ -226,6 +297,7 @@ struct mb_status {
 		monotime_t heard; /* last, any link; us 0 = never */
 		monotime_t since; /* of verdict */
 		uint8_t links_up; /* bitmap */
+		bool arbitrating; /* the arbiters are being asked */
 	} peers[HAD_NODES_MAX - 1];
 };
 void mb_status(const struct mb *, struct mb_status *);

@@ -18,9 +18,12 @@ enum mb_goal {
 	GOAL_STOP, /* clean stop */
 };
 
+/* R4: at the least, before a node without data fires; as in arb.h. */
+enum { MB_FENCE_DELAY_MS = 5000 };
+
 /* What nodes tell each other. */
 enum mb_msg_type { MB_MSG_VIEW = 1, MB_MSG_GOODBYE = 2 };
-enum { MB_MSG_SIZE = 56 };
+enum { MB_MSG_SIZE = 64 };
 
 struct mb_msg {
 	enum mb_msg_type type;
@@ -34,6 +37,11 @@ struct mb_msg {
 	uint32_t seen_serial; /* the receiver's latest that arrived */
 	uint64_t challenge; /* to be answered; 0 = none */
 	uint64_t answer; /* to the receiver's challenge */
+	/*
+	 * The highest epoch that voters granted to the sender and that it
+	 * did not use, or will use no more; 0 = none.
+	 */
+	uint64_t spent;
 };
 
 void mb_msg_encode(const struct mb_msg *, uint8_t bytes[MB_MSG_SIZE]);
@@ -65,6 +73,12 @@ struct peer {
 	monotime_t aborted_at;
 	uint8_t refused; /* bitmap of links */
 	monotime_t refused_at;
+	/* What the arbiters are asked, and what they said. */
+	uint64_t asked; /* epoch; 0 = nothing */
+	bool asked_active, asked_verify;
+	bool frozen; /* they cannot say (R5) */
+	bool leased; /* granted; acted upon at takeover_ms */
+	monotime_t advert; /* only its daemon sends those */
 	bool jeopardy; /* alarm is raised */
 	monotime_t jeopardy_at; /* when to raise it; MT_NEVER */
 };
@@ -103,6 +117,13 @@ struct mb {
 	uint64_t challenge; /* 0 = none is open */
 	monotime_t ask_at; /* when to repeat it */
 	bool carrier_lost[HAD_LINKS_MAX];
+	uint8_t domain[HAD_LINKS_MAX];
+	bool arbiter_works, pings_lost, holds_data;
+	bool by_pings; /* ISOLATED, and that is how it is known */
+	uint32_t fence_ms;
+	uint64_t spent; /* as in mb_msg, of this pair */
+	bool demoted; /* R7 */
+	bool booting; /* inert since START */
 	unsigned n_peers;
 	struct peer peers[HAD_NODES_MAX - 1];
 };
@@ -118,6 +139,7 @@ void mb_persist(struct mb *, enum mb_goal);
 void mb_view_changed(struct mb *);
 void mb_tell(struct mb *, struct peer *, uint64_t answer);
 int64_t mb_ago_ms(const struct mb *, monotime_t);
+void mb_isolated_by_pings(struct mb *);
 
 /* member_peer.c: evidence about one peer becomes a verdict. */
 void mb_peer_heard(struct mb *, struct peer *, uint64_t incarnation);
@@ -145,5 +167,17 @@ void mb_pair_alone(struct mb *, struct peer *, enum mb_peer verdict,
     const char *rule, bool own_right);
 void mb_pair_refused(struct mb *, struct peer *);
 monotime_t mb_pair_deadline(const struct mb *);
+
+/* member_arb.c: those who decide about a silent peer. */
+bool mb_arb_configured(const struct mb *);
+void mb_arb_silent(struct mb *, struct peer *);
+void mb_arb_rest(struct mb *, struct peer *);
+void mb_arb_boot(struct mb *);
+void mb_arb_verdict(struct mb *, struct peer *, const struct mb_event *);
+void mb_arb_holds(struct mb *);
+void mb_arb_spent(struct mb *, uint64_t epoch);
+monotime_t mb_arb_deadline(const struct mb *, const struct peer *);
+monotime_t mb_arb_boot_deadline(const struct mb *);
+void mb_arb_demote(struct mb *, bool on);
 
 #endif

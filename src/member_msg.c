@@ -5,7 +5,7 @@
  *	 4	zero (4)
  *	 8	epoch  16 incarnation  24 seen
  *	32	serial (4), seen serial (4)
- *	40	challenge  48 answer
+ *	40	challenge  48 answer  56 spent
  */
 #include <string.h>
 
@@ -46,6 +46,7 @@ mb_msg_encode(const struct mb_msg *m, uint8_t bytes[MB_MSG_SIZE])
 	put_int(bytes + 36, m->seen_serial, 4);
 	put_int(bytes + 40, m->challenge, 8);
 	put_int(bytes + 48, m->answer, 8);
+	put_int(bytes + 56, m->spent, 8);
 }
 
 int
@@ -79,5 +80,6 @@ mb_msg_decode(
 	m->seen_serial = (uint32_t)get_int(bytes + 36, 4);
 	m->challenge = get_int(bytes + 40, 8);
 	m->answer = get_int(bytes + 48, 8);
+	m->spent = get_int(bytes + 56, 8);
 	return 0;
 }

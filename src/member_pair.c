@@ -61,6 +61,12 @@ mb_pair_alone(struct mb *m, struct peer *p, enum mb_peer verdict,
 	m->challenge = 0;
 	want_again(m);
 	m->want.epoch = m->epoch + 1;
+	/*
+	 * The lease's epoch; or one that no voter has granted: the peer may
+	 * have had it before it was switched off.
+	 */
+	if (p != NULL && p->asked != 0)
+		m->want.epoch = p->asked + (m->conf.voters && !p->leased);
 	/* The last one alive is not the last one with the data. */
 	m->alone_behind = !own_right && m->data_behind;
 	m->want.solo = !m->alone_behind;
@@ -155,8 +161,13 @@ try_pair(struct mb *m, struct peer *p)
 	 * Neither acts: what the daemons before them did at that epoch is
 	 * over, and must not be mistaken for what comes (fencing tokens).
 	 */
-	if (m->self == MB_INERT && p->view.state == MB_INERT)
+	if (m->self == MB_INERT && p->view.state == MB_INERT) {
+		if (p->view.spent > m->spent)
+			m->spent = p->view.spent;
+		if (m->spent > m->want.epoch)
+			m->want.epoch = m->spent;
 		m->want.epoch++;
+	}
 	m->want.solo = false;
 	if (!m->writing && m->want.epoch == m->record.epoch &&
 	    !m->record.solo) {
@@ -351,6 +362,8 @@ mb_pair_view(struct mb *m, struct peer *p, const struct mb_msg *v)
 	ASSERT(v->incarnation == p->incarnation);
 	p->view = *v;
 	p->view_known = true;
+	if (v->spent > m->spent)
+		m->spent = v->spent;
 	p->told = v->seen == m->incarnation && v->seen_serial == serial;
 	mb_peer_heard(m, p, v->incarnation);
 	if ((m->self == MB_ALONE || m->self == MB_DOUBT) && !from_pair(m) &&

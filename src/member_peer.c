@@ -10,6 +10,7 @@
  *	    within dead_ms, and takeover is allowed	GONE (R3)
  *	... and the file says wait		LOST (R3)
  *	... the last link was lost alone	LOST (R2, jeopardy)
+ *	... with an arbiter it is the one who says, see member_arb.c
  */
 #include <stdio.h>
 #include <string.h>
@@ -60,24 +61,55 @@ is_frozen(const struct mb *m, const struct peer *p)
 		   m->conf.dead_ms * 1000 / 2;
 }
 
+/* The last time that the peer was heard in each link domain. */
+static void
+heard_domains(
+    const struct mb *m, const struct peer *p, monotime_t heard[HAD_LINKS_MAX])
+{
+	memset(heard, 0, HAD_LINKS_MAX * sizeof(*heard));
+	for (unsigned l = 0; l < m->conf.n_links; l++) {
+		monotime_t *d = &heard[m->domain[l]];
+
+		ASSERT(m->domain[l] < HAD_LINKS_MAX);
+		if (mt_before(*d, p->heard[l]))
+			*d = p->heard[l];
+	}
+}
+
 /*
- * R2: were all links lost within dead_ms of each other, from a state of
- * redundancy?  Then it is silence; else the last one was lost in jeopardy.
+ * R2: were all link domains lost within dead_ms of each other, from a state
+ * of redundancy?  Then it is silence; else the last one was lost in jeopardy.
  */
 static bool
 lost_at_once(const struct mb *m, const struct peer *p)
 {
-	monotime_t second = {0};
+	monotime_t heard[HAD_LINKS_MAX], second = {0};
 	unsigned last = 0;
 
-	for (unsigned l = 1; l < m->conf.n_links; l++)
-		if (mt_before(p->heard[last], p->heard[l]))
-			last = l;
-	for (unsigned l = 0; l < m->conf.n_links; l++)
-		if (l != last && mt_before(second, p->heard[l]))
-			second = p->heard[l];
+	heard_domains(m, p, heard);
+	for (unsigned d = 1; d < HAD_LINKS_MAX; d++)
+		if (mt_before(heard[last], heard[d]))
+			last = d;
+	for (unsigned d = 0; d < HAD_LINKS_MAX; d++)
+		if (d != last && mt_before(second, heard[d]))
+			second = heard[d];
 	return second.us != 0 &&
-	       mt_sub_us(p->heard[last], second) <= m->conf.dead_ms * 1000;
+	       mt_sub_us(heard[last], second) <= m->conf.dead_ms * 1000;
+}
+
+/* How many link domains could carry a message now. */
+static unsigned
+usable_domains(const struct mb *m, const struct peer *p)
+{
+	uint32_t set = 0;
+	unsigned n = 0;
+
+	for (unsigned l = 0; l < m->conf.n_links; l++)
+		if (link_usable(m, p, l))
+			set |= 1u << m->domain[l];
+	for (; set != 0; set &= set - 1)
+		n++;
+	return n;
 }
 
 static bool
@@ -128,6 +160,8 @@ mb_peer_incarnation(
 	p->tell_at = m->now;
 	p->aborted = false;
 	p->refused = 0;
+	if (p->asked_verify)
+		mb_arb_rest(m, p);
 	if (p->paired == 0 || p->paired != old || !is_paired_verdict(p) ||
 	    epoch > m->epoch)
 		return;
@@ -196,6 +230,14 @@ tick_silent(struct mb *m, struct peer *p)
 {
 	const char *how;
 
+	if (p->advert.us != 0 && mb_ago_ms(m, p->advert) < m->conf.dead_ms) {
+		mb_say(m, HAD_ERR, "R3",
+		    "%s is silent on every link, but its adverts are heard: it "
+		    "lives; each side keeps what it holds",
+		    p->name);
+		mb_set_peer(m, p, MB_PEER_LOST, false, "R3");
+		return;
+	}
 	if (is_frozen(m, p)) {
 		how = "its daemon is silent, its kernel answers: frozen";
 	} else if (!lost_at_once(m, p)) {
@@ -255,7 +297,12 @@ mb_peer_tick(struct mb *m, struct peer *p)
 	/* The guard of a frozen node has closed: addresses may move. */
 	if (is_frozen(m, p) && !p->stateless_gone)
 		mb_set_peer(m, p, MB_PEER_SILENT, true, "R3");
-	if (!mt_before(m->now, mt_add_ms(p->last, m->conf.takeover_ms)))
+	if (m->pings_lost && m->self == MB_PAIRED &&
+	    !mt_before(m->now, mt_add_ms(p->last, m->conf.takeover_ms)))
+		mb_isolated_by_pings(m);
+	else if (mb_arb_configured(m))
+		mb_arb_silent(m, p);
+	else if (!mt_before(m->now, mt_add_ms(p->last, m->conf.takeover_ms)))
 		tick_silent(m, p);
 }
 
@@ -263,13 +310,11 @@ mb_peer_tick(struct mb *m, struct peer *p)
 void
 mb_peer_jeopardy(struct mb *m, struct peer *p)
 {
-	unsigned usable = 0;
+	unsigned usable = usable_domains(m, p);
 
-	for (unsigned l = 0; l < m->conf.n_links; l++)
-		usable += link_usable(m, p, l);
 	if (p->verdict == MB_PEER_ALIVE && usable == 0)
 		return;
-	if (p->verdict != MB_PEER_ALIVE || usable > 1) {
+	if (p->verdict != MB_PEER_ALIVE || usable > 1 || m->arbiter_works) {
 		p->jeopardy_at = MT_NEVER;
 		if (p->jeopardy && p->verdict == MB_PEER_ALIVE)
 			mb_say(m, HAD_INFO, "R2", "jeopardy is over");
@@ -291,9 +336,60 @@ mb_peer_deadline(const struct mb *m, const struct peer *p)
 		return at;
 	if (p->verdict == MB_PEER_ALIVE)
 		at = mt_min(at, mt_add_ms(p->last, m->conf.dead_ms));
-	if (p->verdict == MB_PEER_SILENT)
+	if (p->verdict == MB_PEER_SILENT && mb_arb_configured(m))
+		at = mt_min(at, mb_arb_deadline(m, p));
+	if (p->verdict == MB_PEER_SILENT &&
+	    (!mb_arb_configured(m) || (m->pings_lost && m->self == MB_PAIRED)))
 		at = mt_min(at, mt_add_ms(p->last, m->conf.takeover_ms));
 	return at;
+}
+
+/* Link domains on which it is heard at that time. */
+static unsigned
+heard_now(const struct mb *m, monotime_t now, const struct peer *p)
+{
+	uint32_t set = 0;
+	unsigned n = 0;
+
+	for (unsigned l = 0; l < m->conf.n_links; l++)
+		if (p->heard[l].us != 0 && !p->link_down[l] &&
+		    !m->carrier_lost[l] &&
+		    mt_sub_us(now, p->heard[l]) <
+			(int64_t)m->conf.dead_ms * 1000)
+			set |= 1u << m->domain[l];
+	for (; set != 0; set &= set - 1)
+		n++;
+	return n;
+}
+
+/*
+ * The survivor holds no data, so it fires last (R4); the lease it gets at
+ * once, and acts when the other has demoted itself.
+ */
+static void
+forecast_arbiter(
+    const struct mb *m, const struct peer *p, struct mb_forecast *f)
+{
+	uint32_t delay = 2 * m->fence_ms;
+
+	f->rule = "R3";
+	if (!m->arbiter_works) {
+		f->rule = "R5";
+		snprintf(f->text, sizeof(f->text),
+		    "no arbiter could decide now: an operator decides");
+		return;
+	}
+	f->fate = MB_FATE_TAKEN;
+	if (m->conf.voters) {
+		snprintf(f->text, sizeof(f->text),
+		    "by the lease, once %s has demoted itself", p->name);
+		return;
+	}
+	if (delay < MB_FENCE_DELAY_MS)
+		delay = MB_FENCE_DELAY_MS;
+	f->ms = m->conf.dead_ms + delay + m->fence_ms;
+	snprintf(f->text, sizeof(f->text),
+	    "after %s is verified off by its fence agent", p->name);
 }
 
 void
@@ -301,7 +397,6 @@ mb_forecast(
     const struct mb *m, monotime_t now, uint8_t id, struct mb_forecast *f)
 {
 	const struct peer *p = NULL;
-	unsigned usable = 0;
 
 	memset(f, 0, sizeof(*f));
 	f->fate = MB_FATE_NOBODY;
@@ -321,13 +416,10 @@ mb_forecast(
 	f->ms = m->conf.takeover_ms;
 	/* An ABORT and a refusal come within a round trip. */
 	f->crash_ms = m->conf.heartbeat_ms;
-	for (unsigned l = 0; l < m->conf.n_links; l++)
-		usable += p->heard[l].us != 0 && !p->link_down[l] &&
-			  !m->carrier_lost[l] &&
-			  mt_sub_us(now, p->heard[l]) <
-			      (int64_t)m->conf.dead_ms * 1000;
 	f->fate = MB_FATE_OPERATOR;
-	if (usable <= 1) {
+	if (mb_arb_configured(m)) {
+		forecast_arbiter(m, p, f);
+	} else if (heard_now(m, now, p) <= 1) {
 		f->rule = "R2";
 		snprintf(f->text, sizeof(f->text),
 		    "one link domain is left, "

@@ -12,6 +12,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 
 struct world {
+	bool demoted;
 	struct sf_record disk, pending[64];
 	unsigned n_pending;
 	uint64_t epoch;
@@ -83,6 +84,26 @@ op_epoch(void *ctx, uint64_t epoch)
 }
 
 static void
+op_arbitrate(
+    void *ctx, uint8_t peer, uint64_t epoch, bool active, bool verify_only)
+{
+	struct world *w = ctx;
+
+	(void)active;
+	(void)verify_only;
+	ASSERT(peer == 2 && (epoch == 0 || epoch > w->epoch));
+}
+
+static void
+op_demote(void *ctx, bool on)
+{
+	struct world *w = ctx;
+
+	ASSERT(w->demoted != on);
+	w->demoted = on;
+}
+
+static void
 op_reply(void *ctx, uint64_t token, bool ok, const char *text)
 {
 	(void)ctx;
@@ -98,7 +119,7 @@ op_done(void *ctx)
 }
 
 static const struct mb_ops ops = {op_send, op_timer, op_persist, op_note,
-    op_self, op_peer, op_epoch, op_reply, op_done};
+    op_self, op_peer, op_arbitrate, op_demote, op_epoch, op_reply, op_done};
 
 /* Answers the oldest write. */
 static void
@@ -121,9 +142,9 @@ persisted(struct world *w, struct mb *m, monotime_t now, bool ok)
 
 /* A message that decodes more often than not. */
 static void
-fill_msg(uint8_t bytes[56], const uint8_t *data)
+fill_msg(uint8_t bytes[64], const uint8_t *data)
 {
-	memset(bytes, 0, 56);
+	memset(bytes, 0, 64);
 	bytes[0] = data[0] & 15 ? 1 : 2;
 	bytes[1] = data[1] % 8;
 	bytes[2] = data[2] & 3;
@@ -140,7 +161,7 @@ static void
 one(struct mb *m, struct world *w, monotime_t now, const uint8_t d[8])
 {
 	struct mb_event e = {.type = d[0] % MB_EV_N, .now = now};
-	uint8_t bytes[56];
+	uint8_t bytes[64];
 
 	switch (e.type) {
 	case MB_EV_START:
@@ -168,7 +189,7 @@ one(struct mb *m, struct world *w, monotime_t now, const uint8_t d[8])
 		fill_msg(bytes, d + 1);
 		e.u.msg.from = 2;
 		e.u.msg.bytes = bytes;
-		e.u.msg.len = d[1] == 0xee ? 55 : 56;
+		e.u.msg.len = d[1] == 0xee ? 63 : 64;
 		break;
 	case MB_EV_ABORTED:
 	case MB_EV_REFUSED:
@@ -186,6 +207,28 @@ one(struct mb *m, struct world *w, monotime_t now, const uint8_t d[8])
 		return;
 	case MB_EV_SEED:
 		e.u.seed.peer = d[1] & 3;
+		break;
+	case MB_EV_VERDICT:
+		e.u.verdict.peer = d[1] & 3;
+		e.u.verdict.verdict = d[2] & 3;
+		e.u.verdict.epoch = d[3] & 7;
+		break;
+	case MB_EV_ARBITER:
+		e.u.arbiter.working = d[1] & 1;
+		e.u.arbiter.spent = d[2] & 7;
+		break;
+	case MB_EV_DOMAIN:
+		e.u.domain.link = d[1] & 3;
+		e.u.domain.other = d[2] & 3;
+		break;
+	case MB_EV_PINGS:
+		e.u.pings.any = d[1] & 1;
+		break;
+	case MB_EV_ADVERT:
+		e.u.advert.peer = d[1] & 3;
+		break;
+	case MB_EV_HOLDS:
+		e.u.holds.data = d[1] & 1;
 		break;
 	case MB_EV_GAP:
 		e.u.gap.us = d[1] * 2000;
@@ -222,6 +265,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	c.silent_takeover = data[0] & 1;
 	c.n_links = 1 + (data[0] >> 1 & 1);
+	c.fences = data[0] >> 2 & 1;
+	c.voters = data[0] >> 3 & 1;
+	c.pings = data[0] >> 4 & 1;
+	c.self_demote_ms = 130;
 	w.disk.solo = data[1] & 1;
 	w.disk.epoch = data[2] & 7;
 	m = mb_new(&c, &ops, &w);

@@ -407,7 +407,7 @@ bad_messages(void **state)
 		memcpy(b, good, sizeof(b));
 		b[cases[i].at] = (uint8_t)cases[i].value;
 		step(ALPHA, (struct mb_event){
-				.type = MB_EV_MSG, .u.msg = {BRAVO, b, 56}});
+				.type = MB_EV_MSG, .u.msg = {BRAVO, b, 64}});
 		noted(ALPHA, cases[i].why);
 	}
 	step(ALPHA,
@@ -415,7 +415,7 @@ bad_messages(void **state)
 	noted(ALPHA, "wrong length");
 	memset(good + 16, 0, 8);
 	step(ALPHA,
-	    (struct mb_event){.type = MB_EV_MSG, .u.msg = {BRAVO, good, 56}});
+	    (struct mb_event){.type = MB_EV_MSG, .u.msg = {BRAVO, good, 64}});
 	noted(ALPHA, "no incarnation");
 	expect(ALPHA, PAIRED, ALIVE);
 }

@@ -21,6 +21,7 @@
 
 enum { ALPHA = 1, BRAVO = 2, CROSS = 0, LAN = 1 };
 enum { HEARTBEAT = 20, DEAD = 100, TAKEOVER = 150, LEASE = 60, DISK = 2 };
+enum { DEMOTE = 130 };
 
 struct packet {
 	uint8_t to, from;
@@ -46,6 +47,10 @@ struct node {
 	bool has_disk, is_pending, disk_broken;
 	uint64_t pending_serial;
 	monotime_t pending_at;
+	/* What the arbiters are asked. */
+	uint64_t asked;
+	bool asked_active, asked_verify, demoted;
+	unsigned asks;
 	bool done, replied, reply_ok;
 	char reply[160];
 	char notes[16384];
@@ -59,6 +64,7 @@ static struct world {
 	bool cut[3][2]; /* [from][link]: heartbeats are lost */
 	bool ctl_cut;
 	bool wait; /* silent peer wait */
+	bool fences, voters, pings, one_domain;
 	struct packet queue[64];
 	unsigned n_queue;
 } w;
@@ -145,6 +151,29 @@ op_peer(void *ctx, uint8_t id, enum mb_peer verdict, bool stateless_gone,
 }
 
 static inline void
+op_arbitrate(
+    void *ctx, uint8_t peer, uint64_t epoch, bool active, bool verify_only)
+{
+	struct node *n = ctx;
+
+	assert_int_equal(peer, 3 - n->id);
+	assert_true(epoch == 0 || epoch > n->epoch);
+	n->asked = epoch;
+	n->asked_active = active;
+	n->asked_verify = verify_only;
+	n->asks += epoch != 0;
+}
+
+static inline void
+op_demote(void *ctx, bool on)
+{
+	struct node *n = ctx;
+
+	assert_true(n->demoted != on);
+	n->demoted = on;
+}
+
+static inline void
 op_epoch(void *ctx, uint64_t epoch)
 {
 	struct node *n = ctx;
@@ -173,7 +202,7 @@ op_done(void *ctx)
 }
 
 static const struct mb_ops ops = {op_send, op_timer, op_persist, op_note,
-    op_self, op_peer, op_epoch, op_reply, op_done};
+    op_self, op_peer, op_arbitrate, op_demote, op_epoch, op_reply, op_done};
 
 static inline void
 step(uint8_t id, struct mb_event e)
@@ -210,7 +239,12 @@ daemon_start(uint8_t id)
 	    .heartbeat_ms = HEARTBEAT,
 	    .lease_ms = LEASE,
 	    .dead_ms = DEAD,
-	    .takeover_ms = TAKEOVER};
+	    .takeover_ms = TAKEOVER,
+	    .fences = w.fences,
+	    .voters = w.voters,
+	    .self_demote_ms = DEMOTE,
+	    .pings = w.pings,
+	    .domain = {0, w.one_domain ? 0 : 1}};
 	struct node *n = &w.nodes[id];
 
 	strcpy(c.self_name, id == ALPHA ? "alpha" : "bravo");
@@ -240,6 +274,9 @@ daemon_end(uint8_t id)
 	n->frozen = n->done = n->replied = false;
 	n->self = MB_OFF;
 	n->peer = MB_PEER_UNKNOWN;
+	n->asked = 0;
+	n->asks = 0;
+	n->demoted = false;
 }
 
 static inline void
@@ -361,6 +398,43 @@ carrier(uint8_t id, uint8_t link, bool up)
 {
 	step(id,
 	    (struct mb_event){.type = MB_EV_CARRIER, .u.carrier = {link, up}});
+	deliver();
+}
+
+static inline void
+verdict(uint8_t id, enum mb_verdict v)
+{
+	struct mb_event e = {.type = MB_EV_VERDICT};
+
+	e.u.verdict.peer = (uint8_t)(3 - id);
+	e.u.verdict.verdict = v;
+	e.u.verdict.epoch = w.nodes[id].asked;
+	step(id, e);
+	deliver();
+}
+
+static inline void
+arbiter(uint8_t id, bool working, uint64_t spent)
+{
+	struct mb_event e = {.type = MB_EV_ARBITER};
+
+	e.u.arbiter.working = working;
+	e.u.arbiter.spent = spent;
+	step(id, e);
+	deliver();
+}
+
+static inline void
+holds(uint8_t id, bool data)
+{
+	step(id, (struct mb_event){.type = MB_EV_HOLDS, .u.holds.data = data});
+	deliver();
+}
+
+static inline void
+pings(uint8_t id, bool any)
+{
+	step(id, (struct mb_event){.type = MB_EV_PINGS, .u.pings.any = any});
 	deliver();
 }
 

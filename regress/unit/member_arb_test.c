@@ -1,0 +1,495 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A silent peer and its arbiters: R2, R3, R5, R7, R9, R13. */
+#include "member_world.h"
+
+static void
+fence_pair(void)
+{
+	w.fences = true;
+	both_paired();
+	arbiter(ALPHA, true, 0);
+	arbiter(BRAVO, true, 0);
+}
+
+static void
+lease_pair(void)
+{
+	w.voters = true;
+	both_paired();
+	arbiter(ALPHA, true, 0);
+	arbiter(BRAVO, true, 0);
+}
+
+/* Asked at dead, not before; nothing is acknowledged; acts when it is off. */
+static void
+R3_off(void **state)
+{
+	(void)state;
+	fence_pair();
+	daemon_end(ALPHA);
+	run(DEAD - HEARTBEAT);
+	assert_int_equal(w.nodes[BRAVO].asked, 0);
+	run(HEARTBEAT + 1);
+	expect(BRAVO, PAIRED, SILENT);
+	assert_int_equal(w.nodes[BRAVO].asked, 2);
+	assert_false(w.nodes[BRAVO].asked_active);
+	assert_false(w.nodes[BRAVO].asked_verify);
+	/* However long it takes. */
+	run(5000);
+	expect(BRAVO, PAIRED, SILENT);
+	verdict(BRAVO, MB_VERDICT_OFF);
+	expect(BRAVO, PAIRED, SILENT);
+	run(DISK);
+	expect(BRAVO, ALONE, GONE);
+	assert_int_equal(w.nodes[BRAVO].asked, 0);
+	assert_int_equal(w.nodes[BRAVO].epoch, 2);
+	noted(BRAVO, "[R3] alpha is gone: it is verified off");
+}
+
+static void
+R3_heard_again(void **state)
+{
+	(void)state;
+	fence_pair();
+	cut_both(true);
+	run(DEAD + 1);
+	expect(ALPHA, PAIRED, SILENT);
+	assert_int_equal(w.nodes[ALPHA].asked, 2);
+	cut_both(false);
+	run(HEARTBEAT + 1);
+	expect(ALPHA, PAIRED, ALIVE);
+	assert_int_equal(w.nodes[ALPHA].asked, 0);
+	/* An answer that was on its way changes nothing. */
+	verdict(ALPHA, MB_VERDICT_OFF);
+	run(10);
+	expect(ALPHA, PAIRED, ALIVE);
+}
+
+/* Who holds data says so, also while the question is open (R4). */
+static void
+R4_active(void **state)
+{
+	(void)state;
+	fence_pair();
+	holds(ALPHA, true);
+	cut_both(true);
+	run(DEAD + 1);
+	assert_true(w.nodes[ALPHA].asked_active);
+	assert_false(w.nodes[BRAVO].asked_active);
+	holds(BRAVO, true);
+	assert_true(w.nodes[BRAVO].asked_active);
+	assert_int_equal(w.nodes[BRAVO].asks, 2);
+	holds(BRAVO, true);
+	assert_int_equal(w.nodes[BRAVO].asks, 2);
+}
+
+static void
+R5_frozen(void **state)
+{
+	(void)state;
+	fence_pair();
+	daemon_end(ALPHA);
+	run(DEAD + 1);
+	verdict(BRAVO, MB_VERDICT_FROZEN);
+	verdict(BRAVO, MB_VERDICT_FROZEN);
+	run(60000);
+	expect(BRAVO, PAIRED, SILENT);
+	noted(BRAVO, "[R5] nobody can say what became of alpha: everything is "
+		     "frozen until it is heard, or 'hactl fence confirm "
+		     "alpha'");
+	assert_null(strstr(strstr(w.nodes[BRAVO].notes, "[R5]") + 1, "[R5]"));
+	/* The operator confirmed, or a level worked after all. */
+	verdict(BRAVO, MB_VERDICT_OFF);
+	run(DISK);
+	expect(BRAVO, ALONE, GONE);
+}
+
+/* With the lease, it waits until the other has demoted itself. */
+static void
+R7_lease_waits(void **state)
+{
+	(void)state;
+	lease_pair();
+	daemon_end(ALPHA);
+	run(DEAD + 1);
+	verdict(BRAVO, MB_VERDICT_LEASE);
+	expect(BRAVO, PAIRED, SILENT);
+	run(TAKEOVER - DEAD - HEARTBEAT - 1);
+	expect(BRAVO, PAIRED, SILENT);
+	run(HEARTBEAT + 1 + DISK);
+	expect(BRAVO, ALONE, GONE);
+	assert_int_equal(w.nodes[BRAVO].epoch, 2);
+	assert_false(w.nodes[BRAVO].demoted);
+}
+
+/* Without peer and lease, data stops; the lease or the peer ends that. */
+static void
+R7_demoted(void **state)
+{
+	(void)state;
+	lease_pair();
+	cut_both(true);
+	run(DEMOTE - HEARTBEAT);
+	assert_false(w.nodes[ALPHA].demoted);
+	run(HEARTBEAT + 1);
+	assert_true(w.nodes[ALPHA].demoted);
+	expect(ALPHA, PAIRED, SILENT);
+	noted(ALPHA, "[R7] bravo is silent for");
+	cut_both(false);
+	run(HEARTBEAT + 1);
+	expect(ALPHA, PAIRED, ALIVE);
+	assert_false(w.nodes[ALPHA].demoted);
+	cut_both(true);
+	run(DEMOTE + HEARTBEAT);
+	assert_true(w.nodes[ALPHA].demoted);
+	verdict(ALPHA, MB_VERDICT_LEASE);
+	run(HEARTBEAT + DISK);
+	expect(ALPHA, ALONE, GONE);
+	assert_false(w.nodes[ALPHA].demoted);
+}
+
+/* A fence alone demotes nobody: one dead standby never stops the service. */
+static void
+R7_not_without_voters(void **state)
+{
+	(void)state;
+	fence_pair();
+	daemon_end(ALPHA);
+	run(10 * TAKEOVER);
+	assert_false(w.nodes[BRAVO].demoted);
+}
+
+/* A cut: one has the lease, the other gives up and comes back behind it. */
+static void
+R13_denied(void **state)
+{
+	(void)state;
+	lease_pair();
+	cut_both(true);
+	run(DEAD + HEARTBEAT);
+	verdict(ALPHA, MB_VERDICT_LEASE);
+	verdict(BRAVO, MB_VERDICT_DENIED);
+	expect(BRAVO, INERT, UNKNOWN);
+	assert_int_equal(w.nodes[BRAVO].asked, 0);
+	run(TAKEOVER);
+	expect(ALPHA, ALONE, GONE);
+	run(10000);
+	expect(BRAVO, INERT, UNKNOWN);
+	assert_int_equal(w.nodes[BRAVO].asked, 0);
+	cut_both(false);
+	run(100);
+	expect(ALPHA, PAIRED, ALIVE);
+	expect(BRAVO, PAIRED, ALIVE);
+	assert_int_equal(w.nodes[BRAVO].epoch, 2);
+}
+
+/* Denied, but the winner heard it again before it acted. */
+static void
+R13_blip(void **state)
+{
+	(void)state;
+	lease_pair();
+	cut_both(true);
+	run(DEAD + HEARTBEAT);
+	verdict(ALPHA, MB_VERDICT_LEASE);
+	verdict(BRAVO, MB_VERDICT_DENIED);
+	cut_both(false);
+	run(100);
+	expect(ALPHA, PAIRED, ALIVE);
+	expect(BRAVO, PAIRED, ALIVE);
+	assert_int_equal(w.nodes[ALPHA].epoch, 1);
+	/* The unused lease is in nobody's way: both ask above it. */
+	daemon_end(ALPHA);
+	run(DEAD + HEARTBEAT);
+	assert_int_equal(w.nodes[BRAVO].asked, 3);
+	verdict(BRAVO, MB_VERDICT_LEASE);
+	run(TAKEOVER);
+	expect(BRAVO, ALONE, GONE);
+	assert_int_equal(w.nodes[BRAVO].epoch, 3);
+}
+
+/*
+ * What was asked for in vain may be the peer's: asking above it would give
+ * two nodes a lease each.
+ */
+static void
+R6_asked_in_vain(void **state)
+{
+	(void)state;
+	lease_pair();
+	/* Only bravo's beats arrive. */
+	w.cut[ALPHA][CROSS] = w.cut[ALPHA][LAN] = true;
+	w.cut[BRAVO][CROSS] = w.cut[BRAVO][LAN] = true;
+	w.ctl_cut = true;
+	run(DEAD + HEARTBEAT);
+	assert_int_equal(w.nodes[BRAVO].asked, 2);
+	verdict(ALPHA, MB_VERDICT_LEASE);
+	w.cut[ALPHA][LAN] = false;
+	run(HEARTBEAT + 1);
+	w.cut[ALPHA][LAN] = true;
+	run(DEAD + HEARTBEAT);
+	assert_true(w.nodes[BRAVO].asked == 2 || w.nodes[BRAVO].asked == 0);
+}
+
+/* Voters say late that they hold an epoch for this node. */
+static void
+R6_spent_is_told(void **state)
+{
+	(void)state;
+	lease_pair();
+	arbiter(ALPHA, true, 7);
+	run(DEAD);
+	daemon_end(ALPHA);
+	run(DEAD + HEARTBEAT);
+	assert_int_equal(w.nodes[BRAVO].asked, 8);
+}
+
+/* A pair that starts anew starts above it. */
+static void
+R6_spent_at_pairing(void **state)
+{
+	(void)state;
+	w.voters = true;
+	daemon_start(ALPHA);
+	arbiter(ALPHA, true, 7);
+	daemon_start(BRAVO);
+	run(100);
+	expect(BRAVO, PAIRED, ALIVE);
+	assert_int_equal(w.nodes[BRAVO].epoch, 8);
+}
+
+/* A verdict of a lease that was asked for before counts no more. */
+static void
+R6_old_lease(void **state)
+{
+	struct mb_event e = {.type = MB_EV_VERDICT};
+
+	(void)state;
+	lease_pair();
+	arbiter(BRAVO, true, 4);
+	daemon_end(ALPHA);
+	run(DEAD + HEARTBEAT);
+	assert_int_equal(w.nodes[BRAVO].asked, 5);
+	e.u.verdict.peer = ALPHA;
+	e.u.verdict.verdict = MB_VERDICT_LEASE;
+	e.u.verdict.epoch = 2;
+	step(BRAVO, e);
+	run(10 * TAKEOVER);
+	expect(BRAVO, PAIRED, SILENT);
+}
+
+/* An agent that says that the peer is off wakes a node, but not its data. */
+static void
+R1_verified_off(void **state)
+{
+	(void)state;
+	w.fences = true;
+	daemon_start(ALPHA);
+	run(TAKEOVER + 1);
+	assert_int_equal(w.nodes[ALPHA].asked, 1);
+	assert_true(w.nodes[ALPHA].asked_verify);
+	verdict(ALPHA, MB_VERDICT_FROZEN);
+	expect(ALPHA, INERT, UNKNOWN);
+	verdict(ALPHA, MB_VERDICT_OFF);
+	run(DISK);
+	expect(ALPHA, ALONE, GONE);
+	assert_false(w.nodes[ALPHA].own_right);
+}
+
+static void
+R1_verify_ends_when_heard(void **state)
+{
+	(void)state;
+	w.fences = true;
+	daemon_start(ALPHA);
+	run(TAKEOVER + 1);
+	assert_true(w.nodes[ALPHA].asked_verify);
+	daemon_start(BRAVO);
+	run(100);
+	expect(ALPHA, PAIRED, ALIVE);
+	assert_int_equal(w.nodes[ALPHA].asked, 0);
+}
+
+/* Who was demoted has data that it knows: no agent brings it back. */
+static void
+R1_only_after_boot(void **state)
+{
+	(void)state;
+	w.fences = w.voters = true;
+	both_paired();
+	cut_both(true);
+	run(DEAD + HEARTBEAT);
+	verdict(BRAVO, MB_VERDICT_DENIED);
+	expect(BRAVO, INERT, UNKNOWN);
+	run(10 * TAKEOVER);
+	assert_int_equal(w.nodes[BRAVO].asked, 0);
+}
+
+/* Two links over one device are one domain: always jeopardy, but for an
+ * arbiter that works. */
+static void
+R2_domain(void **state)
+{
+	struct mb_status s;
+
+	(void)state;
+	w.one_domain = true;
+	both_paired();
+	run(2 * DEAD);
+	mb_status(w.nodes[ALPHA].mb, &s);
+	assert_true(s.jeopardy);
+	daemon_end(BRAVO);
+	run(10 * TAKEOVER);
+	expect(ALPHA, PAIRED, LOST);
+}
+
+static void
+R2_domain_of_the_kernel(void **state)
+{
+	struct mb_event e = {.type = MB_EV_DOMAIN};
+	struct mb_status s;
+
+	(void)state;
+	both_paired();
+	run(2 * DEAD);
+	mb_status(w.nodes[ALPHA].mb, &s);
+	assert_false(s.jeopardy);
+	e.u.domain.link = LAN;
+	e.u.domain.other = CROSS;
+	step(ALPHA, e);
+	noted(ALPHA, "[R2] links lan and cross share a device: one link "
+		     "domain");
+	run(2 * DEAD);
+	mb_status(w.nodes[ALPHA].mb, &s);
+	assert_true(s.jeopardy);
+}
+
+static void
+R2_arbiter(void **state)
+{
+	struct mb_status s;
+
+	(void)state;
+	w.fences = w.one_domain = true;
+	both_paired();
+	run(2 * DEAD);
+	mb_status(w.nodes[ALPHA].mb, &s);
+	assert_true(s.jeopardy);
+	arbiter(ALPHA, true, 0);
+	mb_status(w.nodes[ALPHA].mb, &s);
+	assert_false(s.jeopardy);
+	arbiter(ALPHA, false, 0);
+	run(2 * DEAD);
+	mb_status(w.nodes[ALPHA].mb, &s);
+	assert_true(s.jeopardy);
+	/* Asked all the same: only an arbiter can say. */
+	cut_both(true);
+	run(2 * DEAD);
+	expect(ALPHA, PAIRED, SILENT);
+	assert_int_equal(w.nodes[ALPHA].asked, 2);
+}
+
+/* Silence, and no ping node answers: it is me. */
+static void
+R9_pings(void **state)
+{
+	(void)state;
+	w.pings = true;
+	both_paired();
+	pings(ALPHA, false);
+	run(1000);
+	expect(ALPHA, PAIRED, ALIVE);
+	cut_both(true);
+	run(TAKEOVER + HEARTBEAT + DISK);
+	expect(ALPHA, ISOLATED, SILENT);
+	expect(BRAVO, ALONE, GONE);
+	noted(ALPHA, "[R9] no ping node answers and the peer is silent: this "
+		     "node is isolated, hand over");
+	/* Back behind the one that acted. */
+	pings(ALPHA, true);
+	cut_both(false);
+	run(TAKEOVER);
+	expect(ALPHA, PAIRED, ALIVE);
+	expect(BRAVO, PAIRED, ALIVE);
+	assert_int_equal(w.nodes[ALPHA].epoch, 2);
+}
+
+static void
+R9_pings_and_lease(void **state)
+{
+	(void)state;
+	w.pings = true;
+	lease_pair();
+	pings(ALPHA, false);
+	cut_both(true);
+	run(DEAD + HEARTBEAT);
+	run(TAKEOVER);
+	expect(ALPHA, ISOLATED, SILENT);
+	assert_int_equal(w.nodes[ALPHA].asked, 0);
+}
+
+/* Its adverts are heard: it lives, whatever SCTP says. */
+static void
+R3_adverts(void **state)
+{
+	(void)state;
+	both_paired();
+	cut_both(true);
+	for (int i = 0; i < 20; i++) {
+		step(BRAVO, (struct mb_event){
+				.type = MB_EV_ADVERT, .u.advert.peer = ALPHA});
+		run(10);
+	}
+	expect(BRAVO, PAIRED, LOST);
+	expect(ALPHA, ALONE, GONE);
+	noted(BRAVO, "[R3] alpha is silent on every link, but its adverts are "
+		     "heard: it lives");
+}
+
+static void
+forecasts(void **state)
+{
+	struct mb_forecast f;
+
+	(void)state;
+	fence_pair();
+	mb_forecast(w.nodes[ALPHA].mb, at(w.now), BRAVO, &f);
+	assert_int_equal(f.fate, MB_FATE_TAKEN);
+	assert_int_equal(f.ms, DEAD + 5000);
+	arbiter(ALPHA, false, 0);
+	mb_forecast(w.nodes[ALPHA].mb, at(w.now), BRAVO, &f);
+	assert_int_equal(f.fate, MB_FATE_OPERATOR);
+	assert_string_equal(f.rule, "R5");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    T(R3_off),
+	    T(R3_heard_again),
+	    T(R4_active),
+	    T(R5_frozen),
+	    T(R7_lease_waits),
+	    T(R7_demoted),
+	    T(R7_not_without_voters),
+	    T(R13_denied),
+	    T(R13_blip),
+	    T(R6_asked_in_vain),
+	    T(R6_spent_is_told),
+	    T(R6_spent_at_pairing),
+	    T(R6_old_lease),
+	    T(R1_verified_off),
+	    T(R1_verify_ends_when_heard),
+	    T(R1_only_after_boot),
+	    T(R2_domain),
+	    T(R2_domain_of_the_kernel),
+	    T(R2_arbiter),
+	    T(R9_pings),
+	    T(R9_pings_and_lease),
+	    T(R3_adverts),
+	    T(forecasts),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
