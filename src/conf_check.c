@@ -238,6 +238,11 @@ check_link(struct conf_checker *k, uint8_t node, uint8_t link)
 		CONF_AT(k, &n->links[link],
 		    "node %s: link: got name '%s', expected a valid name",
 		    n->name, n->links[link].name);
+	if (n->links[link].domain[0] != '\0' &&
+	    !conf_name_valid(n->links[link].domain))
+		CONF_AT(k, &n->links[link],
+		    "node %s: link %s: got domain '%s', expected a valid name",
+		    n->name, n->links[link].name, n->links[link].domain);
 	check_link_address(k, n, &n->links[link]);
 	for (i = 0; i <= node; i++) {
 		on = &k->c->nodes[i];

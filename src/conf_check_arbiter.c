@@ -145,7 +145,7 @@ static void
 check_params(struct conf_checker *k, const struct conf_node *n,
     const struct conf_fence *f)
 {
-	const struct conf_fence_param *p;
+	const struct conf_fence_param *p, *o;
 
 	for (p = f->params; p < f->params + f->n_params; p++) {
 		if (!conf_param_valid(p->name) ||
@@ -162,6 +162,12 @@ check_params(struct conf_checker *k, const struct conf_node *n,
 			    p->value, p->name,
 			    p->file ? "a path that begins with '/'"
 				    : "a value");
+		for (o = f->params; o < p; o++)
+			if (strcmp(o->name, p->name) == 0)
+				CONF_AT(k, f,
+				    "node %s: fence %s: got a second parameter "
+				    "%s, expected it once",
+				    n->name, f->agent, p->name);
 	}
 }
 

@@ -113,23 +113,21 @@ conf_print_arbiters(const struct conf *c, char *buf, size_t size)
 static void
 put_majority(struct conf_out *o, uint8_t n)
 {
-	static const char *const next[] = {
-	    "", "a second", "a third", "a fourth", "a fifth", "a sixth"};
 	unsigned need = n / 2u + 1, spare = n - need;
 
-	ASSERT(n >= 1 && n < NITEMS(next));
+	ASSERT(n >= 1 && n <= HAD_VOTERS_MAX);
 	if (n == 1)
-		conf_put(
-		    o, "1 voter: it is needed; two more make one dispensable");
+		conf_put(o,
+		    "  1 voter: it is needed; two more make one dispensable\n");
 	else if (n == 2)
-		conf_put(o, "2 voters: both are needed; a third makes one "
-			    "dispensable");
+		conf_put(o, "  2 voters: both are needed; a third makes one "
+			    "dispensable\n");
 	else
-		conf_put(o, "%u voters: %u are needed, any %u dispensable", n,
-		    need, spare);
-	if (n > 2 && n % 2 == 0)
-		conf_put(o, "; %s makes %u dispensable", next[n], spare + 1);
-	conf_put(o, "\n");
+		conf_put(o,
+		    "  %u voters: %u are needed, any %u dispensable%s\n", n,
+		    need, spare,
+		    n % 2 == 0 ? "; one more voter makes one more dispensable"
+			       : "");
 }
 
 static void
@@ -162,10 +160,8 @@ conf_put_votes(struct conf_out *o, const struct conf *c)
 		    c->witness.port);
 	for (i = 0; i < c->n_lock_disks; i++)
 		conf_put(o, "  lock disk %s\n", c->lock_disks[i]);
-	if (n > 0) {
-		conf_put(o, "  ");
+	if (n > 0)
 		put_majority(o, n);
-	}
 	for (i = 0; i < c->n_nodes; i++)
 		if (c->nodes[i].n_fences > 0)
 			put_fence_levels(o, &c->nodes[i]);

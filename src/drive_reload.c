@@ -36,15 +36,16 @@ level_service(struct conf_service *new, const struct conf_service *old)
  * and how they were written.
  */
 static bool
-same(const struct conf *a, const struct conf *b)
+same(const struct conf *a, const struct conf *b,
+    size_t (*print)(const struct conf *, char *, size_t))
 {
-	size_t la = conf_print(a, NULL, 0), lb = conf_print(b, NULL, 0);
+	size_t la = print(a, NULL, 0), lb = print(b, NULL, 0);
 	char *ta = calloc(1, la + 1), *tb = calloc(1, lb + 1);
 	bool equal = false;
 
 	if (ta != NULL && tb != NULL) {
-		conf_print(a, ta, la + 1);
-		conf_print(b, tb, lb + 1);
+		print(a, ta, la + 1);
+		print(b, tb, lb + 1);
 		equal = la == lb && memcmp(ta, tb, la) == 0;
 	}
 	free(ta);
@@ -88,7 +89,20 @@ drive_reload(struct drive *d, char *text, size_t size)
 	     i < flat->n_lockspaces && i < d->conf->n_lockspaces; i++)
 		memcpy(flat->lockspaces[i].group, d->conf->lockspaces[i].group,
 		    sizeof(flat->lockspaces[i].group));
-	if (!same(flat, d->conf)) {
+	/*
+	 * The cores were made for them, and until the other node has them, too,
+	 * the two would decide on each other by different rules.
+	 */
+	if (!same(flat, d->conf, conf_print_arbiters)) {
+		snprintf(text, size,
+		    "the file changes what decides on a silent peer (timers, "
+		    "silent peer, witness, lock disks, watchdog, pings, self "
+		    "fence, fences, domains of links), which a running daemon "
+		    "keeps: while both nodes are well restart had, on the "
+		    "standby node first; the running configuration stays");
+		goto out;
+	}
+	if (!same(flat, d->conf, conf_print)) {
 		snprintf(text, size,
 		    "the file changes more than a running daemon can take "
 		    "over (services' commands, checks, timeouts, mount "
@@ -98,7 +112,7 @@ drive_reload(struct drive *d, char *text, size_t size)
 		goto out;
 	}
 	snprintf(text, size, "%s",
-	    same(new, d->conf) ? "nothing changed" : "applied");
+	    same(new, d->conf, conf_print) ? "nothing changed" : "applied");
 	apply(d->conf, new);
 	result = 0;
 out:
