@@ -71,6 +71,7 @@ CORE := \
 	src/svc_plan.c \
 	src/svc_fsm.c \
 	src/svc_op.c \
+	src/svc_word.c \
 	src/svc_op_start.c \
 	src/svc_limit.c \
 	src/svc_msg.c \

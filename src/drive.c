@@ -249,6 +249,12 @@ op_done(void *ctx, bool clean)
 	loop_timer_at(d->tick, drive_now());
 }
 
+static void
+op_self_fence(void *ctx, const char *why)
+{
+	drive_note(ctx, HAD_ERR, "R12", "node", why);
+}
+
 static const struct nd_ops ops = {
     .send = drive_send,
     .timer = op_timer,
@@ -267,6 +273,7 @@ static const struct nd_ops ops = {
     .lock_close = drive_lock_close,
     .reply = drive_reply,
     .done = op_done,
+    .self_fence = op_self_fence,
 };
 
 static void

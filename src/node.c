@@ -362,6 +362,21 @@ op_event(struct nd *nd, const struct nd_event *e)
 	case ND_OP_ONLINE:
 		s.u.op.op = SVC_OP_ONLINE;
 		break;
+	case ND_OP_FREEZE:
+		s.u.op.op = SVC_OP_FREEZE;
+		break;
+	case ND_OP_THAW:
+		s.u.op.op = SVC_OP_THAW;
+		break;
+	case ND_OP_MOVE:
+		s.u.op.op = SVC_OP_MOVE;
+		break;
+	case ND_OP_START:
+		s.u.op.op = SVC_OP_START;
+		break;
+	case ND_OP_STOP:
+		s.u.op.op = SVC_OP_STOP;
+		break;
 	case ND_OP_N:
 		return;
 	}

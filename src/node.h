@@ -63,6 +63,11 @@ enum nd_op {
 	ND_OP_STANDBY,
 	ND_OP_ONLINE,
 	ND_OP_RESYNC,
+	ND_OP_FREEZE,
+	ND_OP_THAW,
+	ND_OP_MOVE,
+	ND_OP_START,
+	ND_OP_STOP,
 	ND_OP_N
 };
 
@@ -135,10 +140,11 @@ struct nd_event {
 		struct {
 			enum nd_op op;
 			uint64_t token;
-			int service; /* TAKEOVER: id or -1 = all */
+			int service; /* id; -1 = all (TAKEOVER, FREEZE) */
 			uint16_t vol; /* RESYNC */
 			uint8_t
-			    node; /* SEED, STANDBY, ONLINE; RESYNC: source */
+			    node; /* SEED, STANDBY, ONLINE, MOVE; RESYNC:
+				     source */
 			bool dry_run, force;
 		} op;
 	} u;
@@ -178,6 +184,8 @@ struct nd_ops {
 	void (*reply)(void *ctx, uint64_t token, int code, const char *text);
 	/* After STOP: everything is stopped and said. */
 	void (*done)(void *ctx, bool clean);
+	/* R12: reset this machine now, as the configuration wants it. */
+	void (*self_fence)(void *ctx, const char *why);
 };
 
 /* The backing device of a volume, as its driver found it. */

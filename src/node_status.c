@@ -46,6 +46,17 @@ look_at_services(const struct nd *nd, struct nd_status *s)
 			finding(s, ND_CRITICAL, action,
 			    "service %s will not stop: %s", name,
 			    s->svc.services[i].reason);
+		else if (s->svc.services[i].stopped)
+			finding(s, ND_DEGRADED, action,
+			    "service %s is stopped by an operator; 'hactl "
+			    "start %s'",
+			    name, name);
+		else if (s->svc.services[i].held[0] != '\0')
+			finding(s,
+			    s->svc.services[i].on == 0 ? ND_CRITICAL
+						       : ND_DEGRADED,
+			    action, "service %s is frozen (R10): %s", name,
+			    s->svc.services[i].held);
 		else if (s->svc.services[i].on == 0 && nd->state != MB_INERT &&
 			 st == SVC_STOPPED)
 			finding(s, ND_CRITICAL, action,
@@ -58,6 +69,11 @@ look_at_services(const struct nd *nd, struct nd_status *s)
 		else if (s->svc.services[i].degraded)
 			finding(s, ND_DEGRADED, action,
 			    "the health check of service %s times out", name);
+		if (s->svc.services[i].frozen)
+			finding(s, ND_DEGRADED, "hactl thaw",
+			    "%s is frozen by an operator: nothing moves by "
+			    "itself",
+			    s->svc.frozen ? "everything" : name);
 	}
 }
 

@@ -302,6 +302,15 @@ op_stopped(void *ctx, bool clean)
 		nd->ops->done(nd->ctx, false);
 }
 
+static void
+op_self_fence(void *ctx, uint16_t service, const char *reason)
+{
+	struct nd *nd = ctx;
+
+	(void)service;
+	nd->ops->self_fence(nd->ctx, reason);
+}
+
 static const struct svc_ops svc_ops = {
     .step = op_step,
     .cancel = op_cancel,
@@ -311,6 +320,7 @@ static const struct svc_ops svc_ops = {
     .op_reply = op_reply,
     .state = op_state,
     .stopped = op_stopped,
+    .self_fence = op_self_fence,
 };
 
 struct svc *

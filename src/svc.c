@@ -159,6 +159,17 @@ svc_send(struct svc *s, enum svc_msg_type type, const struct unit *u,
 	s->ops->send(s->ctx, s->peer, bytes, len);
 }
 
+/* R10: how long ago, as it is told; whole seconds. */
+static uint16_t
+age_s(const struct svc *s, monotime_t at)
+{
+	int64_t us = mt_sub_us(s->now, at);
+
+	return at.us == 0 || us >= (int64_t)SVC_AUTO_MS * 1000
+		   ? SVC_AGE_NONE
+		   : (uint16_t)(us / 1000000);
+}
+
 static void
 fill_table(struct svc *s, struct svc_msg *m)
 {
@@ -167,6 +178,8 @@ fill_table(struct svc *s, struct svc_msg *m)
 	memset(m, 0, sizeof(*m));
 	m->type = SVC_MSG_TABLE;
 	m->standby = s->standby;
+	m->frozen = s->frozen;
+	m->stamp = s->stamp;
 	m->n = (uint16_t)s->n_units;
 	for (unsigned i = 0; i < s->n_units; i++) {
 		const struct unit *u = &s->units[i];
@@ -179,7 +192,25 @@ fill_table(struct svc *s, struct svc_msg *m)
 		e->gen = u->gen;
 		e->start_ms = u->start_ms;
 		e->stop_ms = u->stop_ms;
+		e->ordered = u->ordered;
+		e->ran_on = u->ran_on;
+		e->ran_gen = u->ran_gen;
+		e->stamp = u->stamp;
+		e->frozen = u->frozen;
+		e->stopped = u->disabled;
+		e->took_s = age_s(s, u->took[0]);
+		e->peer_took_s = age_s(s, u->took[1]);
 	}
+}
+
+/* The table without what changes with the clock: it says nothing new. */
+static void
+strip_ages(uint8_t *bytes, size_t len)
+{
+	for (size_t at = SVC_MSG_HEAD; at + SVC_MSG_ENTRY <= len;
+	     at += SVC_MSG_ENTRY)
+		memset(bytes + at + SVC_MSG_ENTRY_AGES, 0,
+		    SVC_MSG_ENTRY - SVC_MSG_ENTRY_AGES);
 }
 
 /* Tells the peer what changed; until it is confirmed. */
@@ -196,6 +227,7 @@ flush_table(struct svc *s)
 		ask |= !s->units[i].peer_known;
 	fill_table(s, &s->out);
 	len = svc_msg_encode(&s->out, bytes);
+	strip_ages(bytes, len);
 	changed = len != s->table_len || memcmp(bytes, s->table, len) != 0;
 	if (changed) {
 		memcpy(s->table, bytes, len);
@@ -216,11 +248,42 @@ flush_table(struct svc *s)
 	s->ops->send(s->ctx, s->peer, bytes, len);
 }
 
+static monotime_t
+time_of(const struct svc *s, uint16_t age)
+{
+	return mt_add_ms(s->now, -(int64_t)age * 1000);
+}
+
+/*
+ * What both nodes keep, so that the one that restarts learns it again.  Of
+ * its own takeovers a node takes the peer's word only if it knows of none:
+ * rounded ages that went to and fro would never grow old.
+ */
+static void
+merge(struct svc *s, struct unit *u, const struct svc_entry *e)
+{
+	if (e->ran_gen > u->ran_gen) {
+		u->ran_gen = e->ran_gen;
+		u->ran_on = e->ran_on;
+	}
+	/* What an operator wanted has come true. */
+	if (e->state == SVC_RUNNING && u->state == SVC_STOPPED)
+		u->wanted = false;
+	if (e->stamp >= u->stamp) {
+		if (e->took_s < SVC_AUTO_MS / 1000)
+			u->took[1] = time_of(s, e->took_s);
+		if (u->took[0].us == 0 && e->peer_took_s < SVC_AUTO_MS / 1000)
+			u->took[0] = time_of(s, e->peer_took_s);
+	}
+	svc_word_heard(s, u, e->stamp, e->frozen, e->stopped);
+}
+
 static void
 on_table(struct svc *s)
 {
 	const struct svc_msg *m = &s->in;
 
+	svc_word_heard(s, NULL, m->stamp, m->frozen, false);
 	s->table_asked |= m->ask || m->serial != s->peer_serial;
 	s->table_told = m->seen == s->table_serial;
 	s->peer_serial = m->serial;
@@ -244,6 +307,7 @@ on_table(struct svc *s)
 		}
 		u->peer = *e;
 		u->peer_known = true;
+		merge(s, u, e);
 		/* It neither runs nor claims it: a grant is used up. */
 		if (e->state == SVC_STOPPED)
 			u->granted = false;
@@ -299,10 +363,13 @@ forget_peer(struct svc *s)
 	for (unsigned i = 0; i < s->n_units; i++) {
 		struct unit *u = &s->units[i];
 		uint32_t gen = u->peer.gen;
+		bool ordered = u->peer.ordered;
 
 		memset(&u->peer, 0, sizeof(u->peer));
 		u->peer.state = SVC_STOPPED;
 		u->peer.gen = gen;
+		/* Its last word: it left because an operator wanted so. */
+		u->peer.ordered = ordered;
 		u->peer_known = u->granted = false;
 		u->pulled = 0;
 	}
@@ -424,6 +491,21 @@ set_timer(struct svc *s)
 	s->ops->timer(s->ctx, at);
 }
 
+/* What ends by itself after ten minutes (R10). */
+static void
+age(struct svc *s, struct unit *u)
+{
+	if (u->barred && !mt_before(s->now, u->barred_until)) {
+		u->barred = false;
+		u->fails = 0;
+	}
+	for (unsigned i = 0; i < NITEMS(u->took); i++)
+		if (u->took[i].us != 0 &&
+		    !mt_before(s->now,
+			mt_add_ms(u->took[i], SVC_AUTO_MS + SVC_AUTO_SLACK_MS)))
+			u->took[i] = (monotime_t){0};
+}
+
 void
 svc_step(struct svc *s, const struct svc_event *e)
 {
@@ -437,10 +519,7 @@ svc_step(struct svc *s, const struct svc_event *e)
 		struct unit *u = &s->units[i];
 
 		svc_deadline(s, u);
-		if (u->barred && !mt_before(s->now, u->barred_until)) {
-			u->barred = false;
-			u->fails = 0;
-		}
+		age(s, u);
 		svc_input(s, u, SVC_IN_EVAL);
 	}
 	svc_op_tick(s);
@@ -448,6 +527,21 @@ svc_step(struct svc *s, const struct svc_event *e)
 	check_stopped(s);
 	set_timer(s);
 	s->stepping = false;
+}
+
+static void
+status_held(const struct svc *s, const struct unit *u, struct svc_status *st)
+{
+	bool mine = mt_before(u->took[1], u->took[0]);
+	monotime_t at = mine ? u->took[0] : u->took[1];
+
+	st->services[u->id].stopped = u->disabled;
+	st->services[u->id].frozen = svc_frozen(s, u);
+	memcpy(st->services[u->id].held, u->held, sizeof(u->held));
+	st->services[u->id].moved_at = at;
+	if (at.us != 0)
+		st->services[u->id].moved_by = mine ? s->self : s->peer;
+	st->self_fenced |= u->fenced;
 }
 
 void
@@ -458,6 +552,7 @@ svc_status(const struct svc *s, struct svc_status *st)
 	memset(st, 0, sizeof(*st));
 	st->n_services = (uint16_t)s->n_units;
 	st->right = s->view.right;
+	st->frozen = s->frozen;
 	if (s->standby)
 		st->standby |= NODESET(s->self);
 	if (s->peer_standby)
@@ -482,5 +577,6 @@ svc_status(const struct svc *s, struct svc_status *st)
 		st->services[i].peer_known = u->peer_known;
 		st->services[i].peer_state = u->peer.state;
 		st->services[i].peer_can_run = u->peer.can;
+		status_held(s, u, st);
 	}
 }

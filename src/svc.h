@@ -80,7 +80,30 @@ enum svc_ev {
 	SVC_EV_N
 };
 
-enum svc_op { SVC_OP_TAKEOVER, SVC_OP_STANDBY, SVC_OP_ONLINE, SVC_OP_N };
+/*
+ * Operators' requests.
+ *   TAKEOVER  a service, or all, here
+ *   MOVE      a service to a node
+ *   STANDBY   a node is drained and takes nothing until ONLINE
+ *   FREEZE    nothing of a service, or of any, moves by itself until THAW;
+ *             what runs goes on
+ *   THAW      also ends what R10 has frozen
+ *   STOP      a service runs nowhere until START
+ * What FREEZE, THAW, STOP and START say holds on both nodes and outlives a
+ * daemon as long as the other remembers it.
+ */
+#define SVC_OP_LIST(X) \
+	X(TAKEOVER, "takeover") \
+	X(STANDBY, "standby") \
+	X(ONLINE, "online") \
+	X(FREEZE, "freeze") \
+	X(THAW, "thaw") \
+	X(MOVE, "move") \
+	X(START, "start") \
+	X(STOP, "stop")
+#define X(sym, name) SVC_OP_##sym,
+enum svc_op { SVC_OP_LIST(X) SVC_OP_N };
+#undef X
 
 struct svc_view {
 	enum svc_right right;
@@ -133,8 +156,9 @@ struct svc_event {
 		} address;
 		struct {
 			enum svc_op op;
-			int service; /* id, or -1 for all (TAKEOVER) */
-			uint8_t node; /* STANDBY, ONLINE: which */
+			/* id, or -1 for all (TAKEOVER, FREEZE, THAW) */
+			int service;
+			uint8_t node; /* STANDBY, ONLINE, MOVE: which */
 			bool dry_run;
 			bool force; /* STANDBY: stop even what the peer
 				       cannot take */
@@ -166,6 +190,11 @@ struct svc_ops {
 	 * if a service would not stop; then no goodbye may be said.
 	 */
 	void (*stopped)(void *ctx, bool clean);
+	/*
+	 * R12: the service does not stop although its users were killed, and
+	 * the configuration wants this node to reset itself then.  Once.
+	 */
+	void (*self_fence)(void *ctx, uint16_t service, const char *reason);
 };
 
 struct svc;
@@ -186,6 +215,13 @@ struct svc_status {
 		char why_not[96]; /* if can_run is 0 */
 		bool degraded; /* a health check timed out (R11) */
 		bool barred; /* failed here; not tried again by itself */
+		bool stopped; /* by an operator, until START */
+		bool frozen; /* by an operator, until THAW */
+		/* R10 or a freeze keeps it from moving now; why, and how to
+		 * go on, else "" */
+		char held[240];
+		uint8_t moved_by; /* the last automatic takeover, 0 = none */
+		monotime_t moved_at; /* within ten minutes */
 		uint32_t start_ms, stop_ms; /* last measured, 0 = never */
 		bool peer_known;
 		enum svc_state peer_state;
@@ -193,6 +229,8 @@ struct svc_status {
 	} services[HAD_SERVICES_MAX];
 	uint16_t n_services;
 	nodeset_t standby;
+	bool frozen; /* everything is, by an operator */
+	bool self_fenced; /* R12 was said: this node is to be reset */
 	enum svc_right right;
 };
 void svc_status(const struct svc *, struct svc_status *);

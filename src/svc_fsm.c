@@ -100,6 +100,11 @@ running(struct svc *s, struct unit *u)
 					    : SVC_STATUS_MS);
 	u->degraded = u->cycle_late = false;
 	u->barred = false;
+	u->ran_on = s->self;
+	u->ran_gen = u->gen;
+	if (u->automatic)
+		u->took[0] = s->now;
+	u->automatic = u->wanted = u->ordered = u->fenced = false;
 	snprintf(text, sizeof(text), "started in %u ms", u->start_ms);
 	svc_say(s, HAD_INFO, "service", u, "runs on %s: %s",
 	    svc_node_name(s, s->self), text);
@@ -111,7 +116,13 @@ static void
 begin_start(struct svc *s, struct unit *u, const char *reason)
 {
 	ASSERT(!u->busy);
-	u->gen = (u->peer.gen > u->gen ? u->peer.gen : u->gen) + 1;
+	if (u->peer.gen > u->gen)
+		u->gen = u->peer.gen;
+	if (u->ran_gen > u->gen)
+		u->gen = u->ran_gen;
+	u->gen++;
+	u->automatic = svc_is_automatic(s, u);
+	u->held[0] = '\0';
 	u->stop_wanted = u->rollback = u->again = u->bar = false;
 	u->was_running = false;
 	u->granted = false;
@@ -134,11 +145,13 @@ stopped(struct svc *s, struct unit *u)
 
 	ASSERT(!u->busy);
 	u->stop_fails = 0;
+	u->fenced = false;
 	if (u->was_running) {
 		u->stop_ms = elapsed_ms(s, u->began);
 		snprintf(text, sizeof(text), "stopped in %u ms", u->stop_ms);
 	}
 	if (u->rollback || u->bar) {
+		u->wanted = false;
 		bar(s, u, u->error);
 		snprintf(text, sizeof(text), "failed here: %s", u->error);
 		svc_say(s, HAD_ERR, "R10", u,
@@ -158,7 +171,7 @@ stopped(struct svc *s, struct unit *u)
 	if (again &&
 	    (s->view.right == SVC_RIGHT_ALONE ||
 		s->view.right == SVC_RIGHT_PAIRED) &&
-	    !s->standby)
+	    !s->standby && !u->disabled)
 		begin_start(s, u, "started again here");
 }
 
@@ -172,11 +185,20 @@ stop_from(struct svc *s, struct unit *u, uint8_t step)
 		issue(s, u, SVC_DO_STOP, step);
 }
 
+/* Is it an operator who ends it here?  Then R10 does not count the move. */
+static bool
+is_ordered(const struct svc *s, const struct unit *u)
+{
+	return u->pulled != 0 || u->disabled || s->standby ||
+	       s->view.right == SVC_RIGHT_STOPPING;
+}
+
 /* Stops a running or starting service; what comes after is set already. */
 static void
 begin_stop(struct svc *s, struct unit *u, const char *reason)
 {
 	ASSERT(u->state == SVC_RUNNING || u->state == SVC_STARTING);
+	u->ordered = is_ordered(s, u);
 	if (u->busy) {
 		/* One thing at a time: the step under way has to end. */
 		if (!u->stop_wanted)
@@ -193,6 +215,28 @@ begin_stop(struct svc *s, struct unit *u, const char *reason)
 	u->began = s->now;
 	set_state(s, u, SVC_STOPPING, reason);
 	stop_from(s, u, u->step);
+}
+
+/*
+ * R12: nothing else ends what will not stop.  The peer starts it once it
+ * knows that this node is down: FAILED bars it until then.  Leftovers of an
+ * earlier daemon are not worth a reset: it might never end.
+ */
+static void
+self_fence(struct svc *s, struct unit *u)
+{
+	char text[SVC_TEXT + 80];
+
+	if (s->conf->self_fence == CONF_SELF_FENCE_OFF || u->fenced ||
+	    u->action == SVC_DO_CLEAN)
+		return;
+	u->fenced = true;
+	snprintf(text, sizeof(text), "service %s will not stop: %s",
+	    u->conf->name, u->error);
+	svc_say(s, HAD_ERR, "R12", u,
+	    "%s resets itself; the peer takes over once that is certain",
+	    svc_node_name(s, s->self));
+	s->ops->self_fence(s->ctx, u->id, text);
 }
 
 static void
@@ -216,6 +260,7 @@ fail(struct svc *s, struct unit *u)
 	u->pulled = 0;
 	set_state(s, u, SVC_FAILED, text);
 	svc_op_unit(s, u, false, text);
+	self_fence(s, u);
 }
 
 /* EVAL */
@@ -229,10 +274,32 @@ eval_cleaning(struct svc *s, struct unit *u)
 		issue(s, u, SVC_DO_CLEAN, (uint8_t)(u->conf->n_steps - 1));
 }
 
+/* R10: says once that it stays where it is, and how to go on. */
+static void
+hold(struct svc *s, struct unit *u, const char why[SVC_HELD])
+{
+	bool told = u->held[0] != '\0';
+
+	memcpy(u->held, why, SVC_HELD);
+	if (!told)
+		svc_say(s, svc_frozen(s, u) ? HAD_WARN : HAD_ERR,
+		    svc_frozen(s, u) ? "freeze" : "R10", u, "%s", why);
+}
+
 static void
 eval_stopped(struct svc *s, struct unit *u)
 {
-	switch (svc_wants(s, u)) {
+	enum svc_want want = svc_wants(s, u);
+	bool dead = s->view.right == SVC_RIGHT_ALONE || !svc_peer_here(s) ||
+		    !NODESET_HAS(s->view.alive, s->peer);
+	char why[SVC_HELD];
+
+	if (want != WANT_NOT && svc_held(s, u, s->self, dead, why)) {
+		hold(s, u, why);
+		return;
+	}
+	u->held[0] = '\0';
+	switch (want) {
 	case WANT_START:
 		svc_say(s, HAD_INFO, "service", u, "start on %s",
 		    svc_node_name(s, s->self));
@@ -256,10 +323,12 @@ eval_asking(struct svc *s, struct unit *u)
 
 	if (s->view.right != SVC_RIGHT_PAIRED || !svc_peer_here(s)) {
 		set_state(s, u, SVC_STOPPED, "the peer is not there to agree");
-		if (s->view.right != SVC_RIGHT_ALONE)
+		if (s->view.right != SVC_RIGHT_ALONE) {
+			u->wanted = false;
 			svc_op_unit(s, u, false, "the peer went away");
-		else
+		} else {
 			eval_stopped(s, u); /* nobody else looks again */
+		}
 		return;
 	}
 	if (mt_before(s->now, u->claim_at))
@@ -291,8 +360,13 @@ static void
 eval_running(struct svc *s, struct unit *u)
 {
 	const char *rule, *why = svc_must_stop(s, u, &rule);
+	char held[SVC_HELD];
 	uint8_t probe;
 
+	if (why == NULL && svc_held_back(s, u, held))
+		hold(s, u, held);
+	else
+		u->held[0] = '\0';
 	if (why != NULL) {
 		if (!u->stop_wanted)
 			svc_say(s, HAD_INFO, rule, u, "stopped on %s: %s",
@@ -415,6 +489,19 @@ ok_running(struct svc *s, struct unit *u)
 		end_round(s, u);
 }
 
+/* While an operator has frozen it, what a check says is only told. */
+static void
+probe_bad(struct svc *s, struct unit *u)
+{
+	u->cycle_late = true;
+	if (u->degraded)
+		return;
+	u->degraded = true;
+	svc_say(s, HAD_WARN, "R11", u,
+	    "check failed on %s: %s; frozen by an operator: it goes on",
+	    svc_node_name(s, s->self), u->error);
+}
+
 /*
  * R11: a check that fails moves the service: once it is started again here;
  * if it fails again within ten minutes, this node is barred.
@@ -422,8 +509,18 @@ ok_running(struct svc *s, struct unit *u)
 static void
 bad_running(struct svc *s, struct unit *u)
 {
+	uint8_t probe;
+
 	if (u->stop_wanted) {
 		begin_stop(s, u, u->stop_reason);
+		return;
+	}
+	if (svc_frozen(s, u)) {
+		probe_bad(s, u);
+		if (next_probe(u, false, &probe))
+			issue(s, u, SVC_DO_STATUS, probe);
+		else
+			end_round(s, u);
 		return;
 	}
 	u->again =
@@ -524,10 +621,12 @@ pull_running(struct svc *s, struct unit *u)
 static void
 pull_stopping(struct svc *s, struct unit *u)
 {
-	if (!u->rollback && !u->bar)
-		u->pulled = s->in.serial;
-	else
+	if (u->rollback || u->bar) {
 		deny(s, u);
+		return;
+	}
+	u->pulled = s->in.serial;
+	u->ordered = true;
 }
 
 /* GRANT and DENY from the peer. */
@@ -539,7 +638,7 @@ granted(struct svc *s, struct unit *u)
 
 	if (s->in.serial != u->claim)
 		return;
-	if (s->view.right == SVC_RIGHT_PAIRED && !s->standby)
+	if (s->view.right == SVC_RIGHT_PAIRED && !s->standby && !u->disabled)
 		begin_start(s, u, pull ? "handed over" : "the peer agrees");
 	else
 		set_state(s, u, SVC_STOPPED, "the moment is over");
@@ -606,7 +705,7 @@ static const struct cell table[SVC_IN_N][SVC_STATE_N] = {
 	    DO(ok_stopping, STOPS | STARTS), STAY(nothing, FAILED)),
 	ROW(BAD, DO(fail, S(FAILED)), STAY(nothing, STOPPED),
 	    STAY(nothing, CLAIMING), STAY(nothing, PULLING),
-	    DO(bad_starting, STOPS), DO(bad_running, STOPS | STARTS),
+	    DO(bad_starting, STOPS), DO(bad_running, S(RUNNING) | STOPS | STARTS),
 	    DO(bad_stopping, S(STOPPING) | S(FAILED)), STAY(nothing, FAILED)),
 	ROW(CLAIM, STAY(deny, CLEANING), STAY(grant, STOPPED),
 	    DO(claim_claiming, S(CLAIMING) | S(STOPPED)), STAY(deny, PULLING),

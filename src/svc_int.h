@@ -11,10 +11,15 @@ enum {
 	SVC_SETTLE_MS = 1000, /* the preferred node may still be coming up */
 	SVC_GRACE_MS = 5000, /* for a cancelled step to be answered */
 	SVC_BAR_MS = 600 * 1000, /* R10: no automatic return before */
+	SVC_AUTO_MS = 600 * 1000, /* R10: one automatic takeover in so long */
+	/* Who hands over waits longer than who takes: ages are rounded. */
+	SVC_AUTO_SLACK_MS = 2000,
+	SVC_WAIT_MS = 60 * 1000, /* for the peer to start or stop something */
 	SVC_STATUS_MS = 10 * 1000, /* period of step status without a check */
 	SVC_RETRY_MIN_S = 5,
 	SVC_RETRY_MAX_S = 60,
 	SVC_TEXT = 96,
+	SVC_HELD = 240,
 	SVC_SLOTS = 4,
 	SVC_PLAN = 4096,
 };
@@ -38,20 +43,35 @@ struct svc_entry {
 	bool firm; /* can is 0 for a reason that will last */
 	uint32_t gen;
 	uint32_t start_ms, stop_ms;
+	bool ordered; /* it stopped there because an operator wanted so */
+	/* Where it ran last, and the gen of that start. */
+	uint8_t ran_on;
+	uint32_t ran_gen;
+	/* What operators said: the greater stamp is the later word. */
+	uint32_t stamp;
+	bool frozen, stopped;
+	/* R10: seconds since an automatic takeover by the sender, and, as far
+	 * as it knows, by the receiver; SVC_AGE_NONE = not lately. */
+	uint16_t took_s, peer_took_s;
 };
+
+enum { SVC_AGE_NONE = 0xffff };
 
 struct svc_msg {
 	enum svc_msg_type type;
 	/* TABLE */
 	bool ask; /* answer with yours */
 	bool standby;
+	bool frozen; /* everything, as of the word with this stamp: */
+	uint32_t stamp;
 	uint32_t serial, seen;
 	uint16_t n;
 	struct svc_entry entries[HAD_SERVICES_MAX];
 	/* CLAIM, PULL, GRANT, DENY; serial as well */
 	uint16_t service;
 	uint32_t hash;
-	/* ASK_OP, OP_DONE; serial as well */
+	/* ASK_OP, OP_DONE; serial as well; ASK_OP: service and hash, or */
+	bool all; /* no certain service */
 	enum svc_op op;
 	bool dry_run, force;
 	int code;
@@ -60,7 +80,8 @@ struct svc_msg {
 
 enum {
 	SVC_MSG_HEAD = 16,
-	SVC_MSG_ENTRY = 24,
+	SVC_MSG_ENTRY = 36,
+	SVC_MSG_ENTRY_AGES = 32, /* from here on: what the clock changes */
 	SVC_MSG_MAX = SVC_MSG_HEAD + SVC_MSG_ENTRY * HAD_SERVICES_MAX,
 };
 
@@ -99,12 +120,24 @@ struct unit {
 	monotime_t barred_until, retry_at;
 	unsigned fails; /* in a row */
 	unsigned stop_fails; /* in a row */
+	bool fenced; /* R12: self_fence was called because of it */
 	/* Ownership. */
 	uint32_t gen; /* grows with every start, on either node */
 	uint32_t claim; /* serial of my CLAIM or PULL */
 	monotime_t claim_at; /* when to repeat it */
 	monotime_t hold_until; /* no claim before */
 	bool granted; /* to the peer */
+	/* R10. */
+	uint8_t ran_on; /* where it ran last, 0 = not known */
+	uint32_t ran_gen;
+	monotime_t took[2]; /* automatic takeovers: mine, the peer's; us 0 */
+	bool automatic; /* the start under way is one */
+	bool wanted; /* an operator wants it here: the next one is not */
+	bool ordered; /* it stopped here because an operator wanted so */
+	char held[SVC_HELD]; /* what was told about it, "" = nothing */
+	/* What operators said, see struct svc_entry. */
+	uint32_t stamp;
+	bool frozen, disabled;
 	/* Health. */
 	uint8_t probe; /* step, or SVC_STEP_CHECK */
 	monotime_t check_at;
@@ -128,6 +161,8 @@ struct slot {
 	bool dry_run, force; /* of ASK_OP */
 	monotime_t ask_at; /* again, until it is answered */
 	enum svc_op op;
+	int service; /* of ASK_OP; -1 = no certain one */
+	monotime_t wait_until; /* START, STOP: no longer for the peer */
 	unsigned pending; /* services */
 	bool failed;
 	monotime_t began;
@@ -147,6 +182,8 @@ struct svc {
 	monotime_t now;
 	struct svc_view view;
 	bool standby, drain_force, peer_standby;
+	bool frozen; /* everything; the word of an operator with this stamp */
+	uint32_t stamp;
 	bool told_stopped;
 	uint32_t token, serial;
 	monotime_t settle_until;
@@ -215,6 +252,17 @@ uint8_t svc_can(
 const char *svc_must_stop(
     const struct svc *, const struct unit *, const char **rule);
 bool svc_is_first(const struct svc *, const struct unit *);
+bool svc_frozen(const struct svc *, const struct unit *);
+/*
+ * R10: may the service not be started on node by itself now?  dead: its
+ * runner is.  why says how to go on.
+ */
+bool svc_held(const struct svc *, const struct unit *, uint8_t node, bool dead,
+    char why[SVC_HELD]);
+/* Does it not move away from here only because of svc_held? */
+bool svc_held_back(const struct svc *, const struct unit *, char why[SVC_HELD]);
+/* Would the start that begins now be an automatic takeover? */
+bool svc_is_automatic(const struct svc *, const struct unit *);
 monotime_t svc_plan_deadline(const struct svc *, const struct unit *);
 size_t svc_plan_move(const struct svc *, const struct unit *, uint8_t from,
     uint8_t to, char *buf, size_t size);
@@ -227,5 +275,22 @@ void svc_op_unit(struct svc *, struct unit *, bool ok, const char *text);
 void svc_op_peer_lost(struct svc *);
 void svc_op_tick(struct svc *);
 monotime_t svc_op_deadline(const struct svc *);
+bool svc_runs(const struct unit *); /* running or starting */
+/* The slot of a request, NULL if there are too many. */
+struct slot *svc_op_slot(struct svc *, const struct slot *request);
+void svc_op_attach(struct svc *, struct slot *, struct unit *);
+void svc_op_settle(struct svc *, struct unit *, bool ok, const char *text);
+void svc_op_answer(struct svc *, struct slot *, int code, const char *text);
+
+/* svc_word.c: what holds until an operator says otherwise. */
+void svc_word_freeze(struct svc *, const struct slot *request);
+void svc_word_start(struct svc *, const struct slot *request, struct unit *);
+void svc_word_stop(struct svc *, const struct slot *request, struct unit *);
+/* START and STOP that the peer carries out, as its table tells. */
+void svc_word_settle(struct svc *, struct unit *);
+bool svc_word_waits(enum svc_op);
+/* A word about u, or about everything (NULL), from the peer. */
+void svc_word_heard(
+    struct svc *, struct unit *, uint32_t stamp, bool frozen, bool disabled);
 
 #endif

@@ -5,9 +5,12 @@
  *	 4	serial (4), seen (4), hash (4)
  * TABLE: count entries of SVC_MSG_ENTRY bytes:
  *	 0	service (2), state, can; hash (4), gen (4)
- *	12	start_ms (4), stop_ms (4), flags (1), zero (3)
+ *	12	start_ms (4), stop_ms (4), flags (1), ran_on, zero (2)
+ *	24	ran_gen (4), stamp (4), took_s (2), peer_took_s (2)
+ * and hash is the stamp of the flag FROZEN.
  * CLAIM, PULL, GRANT, DENY: count is the service.  DENY and OP_DONE end in a
- * text.  ASK_OP: count is the operation; OP_DONE: the exit code.
+ * text.  ASK_OP: count is the operation, seen the service and hash that of
+ * its name, or ~0 and 0; OP_DONE: count is the exit code.
  */
 #include <string.h>
 
@@ -18,8 +21,13 @@ enum {
 	FLAG_STANDBY = 2,
 	FLAG_DRY_RUN = 4,
 	FLAG_FORCE = 8,
-	FLAGS_KNOWN = 15,
+	FLAG_FROZEN = 16,
+	FLAGS_KNOWN = 31,
 	ENTRY_FIRM = 1,
+	ENTRY_ORDERED = 2,
+	ENTRY_FROZEN = 4,
+	ENTRY_STOPPED = 8,
+	ENTRY_KNOWN = 15,
 };
 
 static void
@@ -49,7 +57,15 @@ entry_encode(const struct svc_entry *e, uint8_t *p)
 	put_int(p + 8, e->gen, 4);
 	put_int(p + 12, e->start_ms, 4);
 	put_int(p + 16, e->stop_ms, 4);
-	p[20] = e->firm ? ENTRY_FIRM : 0;
+	p[20] = (uint8_t)((e->firm ? ENTRY_FIRM : 0) |
+			  (e->ordered ? ENTRY_ORDERED : 0) |
+			  (e->frozen ? ENTRY_FROZEN : 0) |
+			  (e->stopped ? ENTRY_STOPPED : 0));
+	p[21] = e->ran_on;
+	put_int(p + 24, e->ran_gen, 4);
+	put_int(p + 28, e->stamp, 4);
+	put_int(p + SVC_MSG_ENTRY_AGES, e->took_s, 2);
+	put_int(p + SVC_MSG_ENTRY_AGES + 2, e->peer_took_s, 2);
 }
 
 static const char *
@@ -63,14 +79,24 @@ entry_decode(struct svc_entry *e, const uint8_t *p)
 	e->start_ms = get_int(p + 12, 4);
 	e->stop_ms = get_int(p + 16, 4);
 	e->firm = p[20] & ENTRY_FIRM;
+	e->ordered = (p[20] & ENTRY_ORDERED) != 0;
+	e->frozen = (p[20] & ENTRY_FROZEN) != 0;
+	e->stopped = (p[20] & ENTRY_STOPPED) != 0;
+	e->ran_on = p[21];
+	e->ran_gen = get_int(p + 24, 4);
+	e->stamp = get_int(p + 28, 4);
+	e->took_s = (uint16_t)get_int(p + SVC_MSG_ENTRY_AGES, 2);
+	e->peer_took_s = (uint16_t)get_int(p + SVC_MSG_ENTRY_AGES + 2, 2);
 	if (e->service >= HAD_SERVICES_MAX)
 		return "service out of range";
 	if (p[2] >= SVC_STATE_N)
 		return "unknown state of a service";
 	if (e->can > 2)
 		return "unknown ability";
-	if ((p[20] & ~ENTRY_FIRM) != 0 || get_int(p + 21, 3) != 0)
+	if ((p[20] & ~ENTRY_KNOWN) != 0 || get_int(p + 22, 2) != 0)
 		return "unknown flags of a service";
+	if (e->ran_on > HAD_NODES_MAX)
+		return "unknown node of a service";
 	return NULL;
 }
 
@@ -78,25 +104,30 @@ size_t
 svc_msg_encode(const struct svc_msg *m, uint8_t bytes[SVC_MSG_MAX])
 {
 	size_t len = SVC_MSG_HEAD, text = strnlen(m->text, sizeof(m->text));
-	uint32_t count = m->service;
+	uint32_t count = m->service, seen = m->seen, hash = m->hash;
 
 	ASSERT(m->n <= HAD_SERVICES_MAX && text < sizeof(m->text));
 	memset(bytes, 0, SVC_MSG_MAX);
-	if (m->type == SVC_MSG_TABLE)
+	if (m->type == SVC_MSG_TABLE) {
 		count = m->n;
-	else if (m->type == SVC_MSG_ASK_OP)
+		hash = m->stamp;
+	} else if (m->type == SVC_MSG_ASK_OP) {
 		count = (uint32_t)m->op;
-	else if (m->type == SVC_MSG_OP_DONE)
+		seen = m->all ? UINT32_MAX : m->service;
+		hash = m->all ? 0 : m->hash;
+	}
+	if (m->type == SVC_MSG_OP_DONE)
 		count = (uint32_t)m->code;
 	bytes[0] = (uint8_t)m->type;
 	bytes[1] = (uint8_t)((m->ask ? FLAG_ASK : 0) |
 			     (m->standby ? FLAG_STANDBY : 0) |
 			     (m->dry_run ? FLAG_DRY_RUN : 0) |
-			     (m->force ? FLAG_FORCE : 0));
+			     (m->force ? FLAG_FORCE : 0) |
+			     (m->frozen ? FLAG_FROZEN : 0));
 	put_int(bytes + 2, count, 2);
 	put_int(bytes + 4, m->serial, 4);
-	put_int(bytes + 8, m->seen, 4);
-	put_int(bytes + 12, m->hash, 4);
+	put_int(bytes + 8, seen, 4);
+	put_int(bytes + 12, hash, 4);
 	if (m->type == SVC_MSG_TABLE) {
 		for (unsigned i = 0; i < m->n; i++, len += SVC_MSG_ENTRY)
 			entry_encode(&m->entries[i], bytes + len);
@@ -115,6 +146,7 @@ decode_body(struct svc_msg *m, const uint8_t *p, size_t len)
 	switch (m->type) {
 	case SVC_MSG_TABLE:
 		m->n = m->service;
+		m->stamp = m->hash;
 		if (m->n > HAD_SERVICES_MAX ||
 		    len != (size_t)m->n * SVC_MSG_ENTRY)
 			return "wrong length of a table";
@@ -128,8 +160,15 @@ decode_body(struct svc_msg *m, const uint8_t *p, size_t len)
 		return len == 0 ? NULL : "trailing bytes";
 	case SVC_MSG_ASK_OP:
 		m->op = m->service;
-		if (m->op != SVC_OP_STANDBY && m->op != SVC_OP_ONLINE)
+		m->all = m->seen == UINT32_MAX;
+		if (m->op != SVC_OP_STANDBY && m->op != SVC_OP_ONLINE &&
+		    m->op != SVC_OP_TAKEOVER)
 			return "unknown operation";
+		if (m->all ? m->hash != 0 || m->op == SVC_OP_TAKEOVER
+			   : m->seen >= HAD_SERVICES_MAX ||
+				 m->op != SVC_OP_TAKEOVER)
+			return "operation on an unknown service";
+		m->service = m->all ? 0 : (uint16_t)m->seen;
 		return len == 0 ? NULL : "trailing bytes";
 	case SVC_MSG_DENY:
 	case SVC_MSG_OP_DONE:
@@ -157,6 +196,7 @@ svc_msg_decode(
 	m->standby = (bytes[1] & FLAG_STANDBY) != 0;
 	m->dry_run = (bytes[1] & FLAG_DRY_RUN) != 0;
 	m->force = (bytes[1] & FLAG_FORCE) != 0;
+	m->frozen = (bytes[1] & FLAG_FROZEN) != 0;
 	m->service = (uint16_t)get_int(bytes + 2, 2);
 	m->serial = get_int(bytes + 4, 4);
 	m->seen = get_int(bytes + 8, 4);

@@ -5,6 +5,12 @@
  * Placement, in this order: whoever runs it keeps it; a node that cannot run
  * it does not get it; a complete copy of its volumes beats an incomplete one;
  * the preferred node; the lower id.
+ *
+ * R10: a service moves by itself once in ten minutes.  From a node that lives
+ * it does not move if either node took it so lately; from a dead one, if this
+ * node did.  So a service that kills whoever runs it stops moving, and one
+ * whose node died is not left alone because the other node had taken it before
+ * that, nor because of what an operator did.
  */
 #include <stdio.h>
 #include <string.h>
@@ -77,6 +83,8 @@ svc_can(
 		    why, SVC_TEXT, "%s is standby", svc_node_name(s, s->self));
 	} else if (u->barred) {
 		snprintf(why, SVC_TEXT, "%s", u->why_barred);
+	} else if (u->disabled) {
+		snprintf(why, SVC_TEXT, "an operator stopped it");
 	} else if (s->view.right == SVC_RIGHT_STOPPING) {
 		snprintf(why, SVC_TEXT, "%s is being stopped",
 		    svc_node_name(s, s->self));
@@ -89,6 +97,72 @@ svc_can(
 		return able;
 	}
 	return 0;
+}
+
+bool
+svc_frozen(const struct svc *s, const struct unit *u)
+{
+	return s->frozen || u->frozen;
+}
+
+/* Did an operator make it leave where it ran last? */
+static bool
+was_ordered(const struct svc *s, const struct unit *u)
+{
+	return u->ran_on == s->self ? u->ordered : u->peer.ordered;
+}
+
+bool
+svc_is_automatic(const struct svc *s, const struct unit *u)
+{
+	return u->ran_on != 0 && u->ran_on != s->self && !u->wanted &&
+	       !was_ordered(s, u);
+}
+
+static void
+held_text(const struct svc *s, const struct unit *u, monotime_t last,
+    char why[SVC_HELD])
+{
+	bool mine = last.us == u->took[0].us;
+
+	snprintf(why, SVC_HELD,
+	    "%s took it by itself %lld s ago; one automatic takeover in 10 "
+	    "minutes: frozen for %lld s; 'hactl takeover %s' on the node that "
+	    "shall run it, or 'hactl thaw %s'",
+	    svc_node_name(s, mine ? s->self : s->peer),
+	    (long long)(mt_sub_us(s->now, last) / 1000000),
+	    (long long)(SVC_AUTO_MS / 1000 - mt_sub_us(s->now, last) / 1000000),
+	    u->conf->name, u->conf->name);
+}
+
+bool
+svc_held(const struct svc *s, const struct unit *u, uint8_t node, bool dead,
+    char why[SVC_HELD])
+{
+	monotime_t mine = u->took[node == s->self ? 0 : 1];
+	monotime_t other = u->took[node == s->self ? 1 : 0];
+	monotime_t last = dead || mt_before(other, mine) ? mine : other;
+
+	why[0] = '\0';
+	if (u->ran_on == 0 || u->ran_on == node)
+		return false;
+	if (svc_frozen(s, u) && !(u->wanted && node == s->self)) {
+		snprintf(why, SVC_HELD,
+		    "frozen by an operator: it is not taken from %s; 'hactl "
+		    "thaw%s%s', or 'hactl takeover %s' on the node that shall "
+		    "run it",
+		    svc_node_name(s, u->ran_on), u->frozen ? " " : "",
+		    u->frozen ? u->conf->name : "", u->conf->name);
+		return true;
+	}
+	if ((u->wanted && node == s->self) || was_ordered(s, u) ||
+	    last.us == 0 ||
+	    !mt_before(s->now,
+		mt_add_ms(last,
+		    SVC_AUTO_MS + (node == s->self ? 0 : SVC_AUTO_SLACK_MS))))
+		return false;
+	held_text(s, u, last, why);
+	return true;
 }
 
 static bool
@@ -107,7 +181,7 @@ may_retry(const struct svc *s, const struct unit *u)
 static enum svc_want
 wants_paired(const struct svc *s, const struct unit *u)
 {
-	char why[SVC_TEXT];
+	char why[SVC_HELD];
 	uint8_t able = svc_able(s, u, why);
 	bool first = svc_is_first(s, u);
 
@@ -120,7 +194,10 @@ wants_paired(const struct svc *s, const struct unit *u)
 			   : WANT_NOT;
 	if (!u->peer_known || u->granted || peer_runs(u) || able == 0)
 		return WANT_NOT;
-	if (u->peer.can > 0) {
+	/* One has not heard the operator's last word yet. */
+	if (u->peer.stamp != u->stamp)
+		return WANT_NOT;
+	if (u->peer.can > 0 && !svc_held(s, u, s->peer, false, why)) {
 		if (u->barred || !is_reachable(s, u) || able < u->peer.can)
 			return WANT_NOT;
 		return able > u->peer.can || first ? WANT_CLAIM : WANT_NOT;
@@ -139,7 +216,7 @@ svc_wants(const struct svc *s, const struct unit *u)
 {
 	char why[SVC_TEXT];
 
-	if (s->standby || mt_before(s->now, u->hold_until))
+	if (s->standby || u->disabled || mt_before(s->now, u->hold_until))
 		return WANT_NOT;
 	switch (s->view.right) {
 	case SVC_RIGHT_PAIRED:
@@ -164,12 +241,46 @@ must_yield(const struct svc *s, const struct unit *u)
 	return !svc_is_first(s, u);
 }
 
+/* Could the peer take it from here now? */
+static bool
+has_heir(const struct svc *s, const struct unit *u)
+{
+	return s->view.right == SVC_RIGHT_PAIRED && svc_peer_here(s) &&
+	       NODESET_HAS(s->view.alive, s->peer) && u->peer_known &&
+	       u->peer.can > 0 && u->peer.state == SVC_STOPPED;
+}
+
+/* Why would it be better off there?  NULL: it would not. */
+static const char *
+would_move(const struct svc *s, const struct unit *u, const char **rule)
+{
+	if (!has_heir(s, u))
+		return NULL;
+	*rule = "R9";
+	if (!is_reachable(s, u))
+		return "no carrier for its address here: hand over";
+	*rule = "R10";
+	if (u->conf->failback && u->conf->prefer == s->peer &&
+	    u->peer.can == 2 && u->state == SVC_RUNNING)
+		return "failback to the preferred node";
+	return NULL;
+}
+
+/* A failback that has to wait is nothing to be told. */
+bool
+svc_held_back(const struct svc *s, const struct unit *u, char why[SVC_HELD])
+{
+	const char *rule, *reason = would_move(s, u, &rule);
+
+	return reason != NULL && strcmp(rule, "R9") == 0 &&
+	       svc_held(s, u, s->peer, false, why);
+}
+
 const char *
 svc_must_stop(const struct svc *s, const struct unit *u, const char **rule)
 {
-	bool heir = s->view.right == SVC_RIGHT_PAIRED && svc_peer_here(s) &&
-		    NODESET_HAS(s->view.alive, s->peer) && u->peer_known &&
-		    u->peer.can > 0 && u->peer.state == SVC_STOPPED;
+	const char *why;
+	char held[SVC_HELD];
 
 	*rule = "R8";
 	switch (s->view.right) {
@@ -188,17 +299,25 @@ svc_must_stop(const struct svc *s, const struct unit *u, const char **rule)
 	}
 	if (must_yield(s, u))
 		return "the peer runs it as well and took it later";
+	*rule = "stop";
+	if (u->disabled)
+		return "an operator stopped it";
 	*rule = "standby";
-	if (s->standby && (heir || s->drain_force))
+	if (s->standby &&
+	    ((has_heir(s, u) && !svc_frozen(s, u)) || s->drain_force))
 		return "this node is standby";
-	*rule = "R9";
-	if (heir && !is_reachable(s, u))
-		return "no carrier for its address here: hand over";
-	*rule = "R10";
-	if (heir && u->conf->failback && u->conf->prefer == s->peer &&
-	    u->peer.can == 2 && u->state == SVC_RUNNING)
-		return "failback to the preferred node";
-	return NULL;
+	why = would_move(s, u, rule);
+	return why != NULL && !svc_held(s, u, s->peer, false, held) ? why
+								    : NULL;
+}
+
+/* When what was taken then may move again: from here, or for good. */
+static monotime_t
+took_until(const struct svc *s, monotime_t took)
+{
+	monotime_t at = mt_add_ms(took, SVC_AUTO_MS);
+
+	return mt_before(s->now, at) ? at : mt_add_ms(at, SVC_AUTO_SLACK_MS);
 }
 
 /* When an answer of svc_wants may change by itself. */
@@ -215,6 +334,9 @@ svc_plan_deadline(const struct svc *s, const struct unit *u)
 		at = mt_min(at, u->retry_at);
 	if (u->barred)
 		at = mt_min(at, u->barred_until);
+	for (unsigned i = 0; i < NITEMS(u->took); i++)
+		if (u->took[i].us != 0)
+			at = mt_min(at, took_until(s, u->took[i]));
 	return at;
 }
 
@@ -295,7 +417,7 @@ svc_forecast(const struct svc *s, uint16_t service, uint8_t node, uint32_t *ms,
     char *why, size_t size)
 {
 	const struct unit *u;
-	char reason[SVC_TEXT] = "";
+	char reason[SVC_TEXT] = "", held[SVC_HELD];
 	uint8_t on = 0, heir, can;
 	bool firm;
 
@@ -317,6 +439,14 @@ svc_forecast(const struct svc *s, uint16_t service, uint8_t node, uint32_t *ms,
 	} else {
 		can = u->peer_known ? u->peer.can : 0;
 		*ms = u->peer.start_ms;
+	}
+	if (heir != 0 && can > 0 && svc_held(s, u, heir, true, held)) {
+		snprintf(why, size, "%s",
+		    svc_frozen(s, u)
+			? "an operator has frozen it"
+			: "it took it by itself within 10 minutes (R10)");
+		*ms = 0;
+		return 0;
 	}
 	if (heir != 0 && can > 0)
 		return heir;

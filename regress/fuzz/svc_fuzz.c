@@ -92,8 +92,16 @@ op_stopped(void *ctx, bool clean)
 	(void)clean;
 }
 
+static void
+op_self_fence(void *ctx, uint16_t service, const char *reason)
+{
+	(void)ctx;
+	(void)service;
+	ASSERT(reason[0] != '\0');
+}
+
 static const struct svc_ops ops = {op_step, op_cancel, op_send, op_timer,
-    op_note, op_reply, op_state, op_stopped};
+    op_note, op_reply, op_state, op_stopped, op_self_fence};
 
 static void
 check_codec(const uint8_t *data, size_t len)

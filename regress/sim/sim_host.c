@@ -269,6 +269,14 @@ op_done(void *ctx, bool clean)
 	    h->gen);
 }
 
+static void
+op_self_fence(void *ctx, const char *why)
+{
+	struct host *h = ctx;
+
+	say(h->w, "%s resets itself: %s", h->name, why);
+}
+
 static const struct nd_ops ops = {
     .send = op_send,
     .timer = op_timer,
@@ -287,6 +295,7 @@ static const struct nd_ops ops = {
     .lock_close = op_lock_close,
     .reply = op_reply,
     .done = op_done,
+    .self_fence = op_self_fence,
 };
 
 struct mail *

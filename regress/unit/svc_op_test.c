@@ -113,6 +113,70 @@ R12_nothing_starts_elsewhere(void **state)
 	expect(ALPHA, SHOP, RUNNING);
 }
 
+/* Its users were killed, it was stopped once more: then the node goes. */
+static void
+R12_self_fence_comes_last_and_once(void **state)
+{
+	struct svc_status st;
+
+	(void)state;
+	w.conf.self_fence = CONF_SELF_FENCE_SYSRQ;
+	shop_on_alpha();
+	w.nodes[ALPHA].result[MOUNT][SVC_DO_STOP] = 1;
+	takeover(BRAVO, SHOP, false);
+	run(100);
+	expect(ALPHA, SHOP, FAILED);
+	contains(w.nodes[ALPHA].log,
+	    "stop1 kill1 stop1 fence(service shop will not stop: exit 1) ");
+	contains(w.nodes[ALPHA].notes, "[R12] alpha resets itself; the peer "
+				       "takes over once that is certain");
+	svc_status(w.nodes[ALPHA].svc, &st);
+	assert_true(st.self_fenced);
+	/* Nothing is started elsewhere before, whatever is silent or lost. */
+	run(100 * 1000);
+	assert_int_equal(w.nodes[ALPHA].fenced, 1);
+	expect(BRAVO, SHOP, STOPPED);
+	view(BRAVO, SVC_RIGHT_PAIRED, 's');
+	run(5000);
+	expect(BRAVO, SHOP, STOPPED);
+	view(BRAVO, SVC_RIGHT_PAIRED, 'l');
+	run(5000);
+	expect(BRAVO, SHOP, STOPPED);
+	daemon_end(ALPHA);
+	view(BRAVO, SVC_RIGHT_ALONE, 'g');
+	run(50);
+	expect(BRAVO, SHOP, RUNNING);
+}
+
+static void
+R12_no_self_fence_unless_configured(void **state)
+{
+	struct svc_status st;
+
+	(void)state;
+	shop_on_alpha();
+	w.nodes[ALPHA].result[MOUNT][SVC_DO_STOP] = 1;
+	takeover(BRAVO, SHOP, false);
+	run(100 * 1000);
+	expect(ALPHA, SHOP, FAILED);
+	assert_int_equal(w.nodes[ALPHA].fenced, 0);
+	svc_status(w.nodes[ALPHA].svc, &st);
+	assert_false(st.self_fenced);
+}
+
+/* A reset would not end what an earlier daemon left in a wrong place. */
+static void
+R12_leftovers_do_not_reset_the_node(void **state)
+{
+	(void)state;
+	w.conf.self_fence = CONF_SELF_FENCE_SYSRQ;
+	w.nodes[ALPHA].result[MOUNT][SVC_DO_CLEAN] = 1;
+	pair();
+	run(100 * 1000);
+	expect(ALPHA, SHOP, FAILED);
+	assert_int_equal(w.nodes[ALPHA].fenced, 0);
+}
+
 static void
 takeover_moves(void **state)
 {
@@ -186,7 +250,7 @@ takeover_is_refused_with_a_reason(void **state)
 	(void)state;
 	shop_on_alpha();
 	takeover(ALPHA, SHOP, false);
-	assert_string_equal(w.nodes[ALPHA].reply, "it runs here already");
+	assert_string_equal(w.nodes[ALPHA].reply, "it runs on alpha already");
 	assert_int_equal(w.nodes[ALPHA].code, 1);
 	takeover(ALPHA, 9, false);
 	assert_string_equal(w.nodes[ALPHA].reply, "there is no such service");
@@ -206,6 +270,25 @@ takeover_is_refused_with_a_reason(void **state)
 	standby(BRAVO, BRAVO, false);
 	takeover(BRAVO, WEB, false);
 	contains(w.nodes[BRAVO].reply, "this node is standby");
+}
+
+/* Something comes between: whoever asked is told, and can ask again. */
+static void
+requests_that_are_overtaken_end(void **state)
+{
+	(void)state;
+	shop_on_alpha();
+	w.nodes[ALPHA].took_ms = 50;
+	takeover(BRAVO, SHOP, false);
+	op(BRAVO,
+	    (struct svc_event){.u.op = {.op = SVC_OP_STANDBY, .node = BRAVO}});
+	w.nodes[BRAVO].replies = 0;
+	run(1000);
+	assert_int_equal(w.nodes[BRAVO].replies, 1);
+	assert_int_equal(w.nodes[BRAVO].code, 1);
+	assert_string_equal(
+	    w.nodes[BRAVO].reply, "shop: not taken: something came between");
+	expect(ALPHA, SHOP, RUNNING);
 }
 
 static void
@@ -445,13 +528,17 @@ bad_messages(void **state)
 	    {{1, 0, 1}, 16, "wrong length of a table"},
 	    {{1, 0, 200}, 16, "wrong length of a table"},
 	    {{2}, 17, "trailing bytes"},
-	    {{6}, 16, "unknown operation"},
-	    {{6, 0, 1}, 17, "trailing bytes"},
+	    {{6, 0, 3}, 16, "unknown operation"},
+	    {{6, 0, 1}, 16, "operation on an unknown service"},
+	    {{6, 0, 0, 0, 0, 0, 0, 0, 32}, 16, "operation on an unknown"},
+	    {{6, 0, 0, 0, 0, 0, 0, 0, 0}, 17, "trailing bytes"},
 	    {{5}, 17, "bad text"},
-	    {{1, 0, 1, [16] = 33}, 40, "service out of range"},
-	    {{1, 0, 1, [18] = 8}, 40, "unknown state of a service"},
-	    {{1, 0, 1, [19] = 3}, 40, "unknown ability"},
-	    {{1, 0, 1, [36] = 2}, 40, "unknown flags of a service"},
+	    {{1, 0, 1, [16] = 33}, 52, "service out of range"},
+	    {{1, 0, 1, [18] = 8}, 52, "unknown state of a service"},
+	    {{1, 0, 1, [19] = 3}, 52, "unknown ability"},
+	    {{1, 0, 1, [36] = 16}, 52, "unknown flags of a service"},
+	    {{1, 0, 1, [38] = 1}, 52, "unknown flags of a service"},
+	    {{1, 0, 1, [37] = 17}, 52, "unknown node of a service"},
 	    {{2, 0, 7}, 16, "a service that is not configured here"},
 	    {{2, 0, 0}, 16, "a service that is not configured here"},
 	};
@@ -509,7 +596,17 @@ swarm_event(void)
 	uint8_t id = (uint8_t)(1 + rnd(2));
 	struct node *n = &w.nodes[id];
 
-	switch (rnd(6)) {
+	switch (rnd(9)) {
+	case 6:
+		order(id, rnd(2) ? SVC_OP_FREEZE : SVC_OP_THAW, (int)rnd(2) - 1,
+		    0);
+		break;
+	case 7:
+		order(id, rnd(3) ? SVC_OP_START : SVC_OP_STOP, SHOP, 0);
+		break;
+	case 8:
+		order(id, SVC_OP_MOVE, SHOP, (uint8_t)(1 + rnd(2)));
+		break;
 	case 0:
 		takeover(id, SHOP, rnd(4) == 0);
 		break;
@@ -565,13 +662,19 @@ swarm_one_owner(void **state)
 			op(id, (struct svc_event){
 				   .u.op = {.op = SVC_OP_ONLINE, .node = id}});
 		}
+		/* What is under way ends in a minute. */
+		run(62 * 1000);
+		order(ALPHA, SVC_OP_THAW, -1, 0);
+		order(ALPHA, SVC_OP_START, SHOP, 0);
 		run(130 * 1000);
 		if ((w.nodes[ALPHA].state[SHOP] == SVC_RUNNING) ==
 		    (w.nodes[BRAVO].state[SHOP] == SVC_RUNNING)) {
-			fprintf(stderr, "seed %u: %s and %s in the end\n%s%s",
-			    seed, svc_state_name(w.nodes[ALPHA].state[SHOP]),
+			fprintf(stderr,
+			    "seed %u: %s and %s in the end: %s\n%s%s", seed,
+			    svc_state_name(w.nodes[ALPHA].state[SHOP]),
 			    svc_state_name(w.nodes[BRAVO].state[SHOP]),
-			    w.nodes[ALPHA].notes, w.nodes[BRAVO].notes);
+			    w.nodes[ALPHA].reply, w.nodes[ALPHA].notes,
+			    w.nodes[BRAVO].notes);
 			fail();
 		}
 		teardown(state);
@@ -589,11 +692,15 @@ main(void)
 	    T(late_cancel_is_not_waited_for),
 	    T(R12_users_are_killed),
 	    T(R12_nothing_starts_elsewhere),
+	    T(R12_self_fence_comes_last_and_once),
+	    T(R12_no_self_fence_unless_configured),
+	    T(R12_leftovers_do_not_reset_the_node),
 	    T(takeover_moves),
 	    T(takeover_all),
 	    T(takeover_that_fails_goes_back),
 	    T(takeover_of_a_peer_that_dies),
 	    T(takeover_is_refused_with_a_reason),
+	    T(requests_that_are_overtaken_end),
 	    T(takeover_dry_run),
 	    T(standby_drains),
 	    T(standby_of_the_peer),

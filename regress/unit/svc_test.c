@@ -319,10 +319,224 @@ R10_failback_when_configured(void **state)
 	/* Not before its copy is complete. */
 	expect(BRAVO, SHOP, RUNNING);
 	volume(ALPHA, true, true, true);
-	run(100);
+	run(500 * 1000);
+	/* Nor within ten minutes of the takeover: it waits, silently. */
+	expect(BRAVO, SHOP, RUNNING);
+	assert_null(strstr(w.nodes[BRAVO].notes, "[R10]"));
+	w.nodes[BRAVO].log[0] = '\0';
+	run(100 * 1000);
 	expect(ALPHA, SHOP, RUNNING);
 	expect(BRAVO, SHOP, STOPPED);
 	contains(w.nodes[BRAVO].notes, "[R10] stopped on bravo: failback");
+	/* At the first go, although ages are told in whole seconds. */
+	assert_null(strstr(w.nodes[BRAVO].log, "start"));
+}
+
+static void
+comes_back(uint8_t id)
+{
+	daemon_start(id);
+	run(10);
+	volume(id, true, true, true);
+	view(id, SVC_RIGHT_PAIRED, 'a');
+	view((uint8_t)(3 - id), SVC_RIGHT_PAIRED, 'a');
+	run(1000);
+}
+
+static void
+dies(uint8_t id)
+{
+	daemon_end(id);
+	view((uint8_t)(3 - id), SVC_RIGHT_ALONE, 'g');
+	run(100);
+}
+
+/*
+ * Whoever runs it dies.  Each node takes it once; what kills both does not
+ * go round for ever, and both know although both forgot.
+ */
+static void
+R10_ping_pong_of_deaths_ends(void **state)
+{
+	struct svc_status st;
+
+	(void)state;
+	shop_on_alpha();
+	dies(ALPHA);
+	expect(BRAVO, SHOP, RUNNING);
+	comes_back(ALPHA);
+	dies(BRAVO);
+	expect(ALPHA, SHOP, RUNNING);
+	comes_back(BRAVO);
+	svc_status(w.nodes[ALPHA].svc, &st);
+	assert_int_equal(st.services[SHOP].moved_by, ALPHA);
+	dies(ALPHA);
+	/* bravo took it lately, as alpha has told it. */
+	expect(BRAVO, SHOP, STOPPED);
+	contains(w.nodes[BRAVO].notes,
+	    "[R10] bravo took it by itself 2 s ago; one automatic takeover in "
+	    "10 minutes: frozen for 598 s; 'hactl takeover shop' on the node "
+	    "that shall run it, or 'hactl thaw shop'");
+	svc_status(w.nodes[BRAVO].svc, &st);
+	contains(st.services[SHOP].held, "bravo took it by itself");
+	run(300 * 1000);
+	expect(BRAVO, SHOP, STOPPED);
+	/* One line, not one per look at it (R15). */
+	assert_null(strstr(
+	    strstr(w.nodes[BRAVO].notes, "shop [R10]") + 5, "shop [R10]"));
+	run(300 * 1000);
+	expect(BRAVO, SHOP, RUNNING);
+}
+
+/* Frozen because it moved too often: where it ran it may start again. */
+static void
+R10_frozen_service_starts_where_it_ran(void **state)
+{
+	(void)state;
+	shop_on_alpha();
+	dies(ALPHA);
+	comes_back(ALPHA);
+	dies(BRAVO);
+	comes_back(BRAVO);
+	dies(ALPHA);
+	expect(BRAVO, SHOP, STOPPED);
+	comes_back(ALPHA);
+	expect(ALPHA, SHOP, RUNNING);
+	expect(BRAVO, SHOP, STOPPED);
+}
+
+static void
+R10_operator_ends_the_freeze(void **state)
+{
+	(void)state;
+	shop_on_alpha();
+	dies(ALPHA);
+	comes_back(ALPHA);
+	dies(BRAVO);
+	comes_back(BRAVO);
+	dies(ALPHA);
+	expect(BRAVO, SHOP, STOPPED);
+	takeover(BRAVO, SHOP, false);
+	run(50);
+	expect(BRAVO, SHOP, RUNNING);
+	assert_int_equal(w.nodes[BRAVO].code, 0);
+}
+
+static void
+R10_thaw_ends_the_freeze(void **state)
+{
+	(void)state;
+	shop_on_alpha();
+	dies(ALPHA);
+	comes_back(ALPHA);
+	dies(BRAVO);
+	comes_back(BRAVO);
+	dies(ALPHA);
+	order_dry(BRAVO, SVC_OP_THAW, SHOP, 0);
+	contains(w.nodes[BRAVO].reply, "bravo: start volume orders\n");
+	contains(w.nodes[BRAVO].reply, "shop: may move by itself again\n");
+	expect(BRAVO, SHOP, STOPPED);
+	order(BRAVO, SVC_OP_THAW, SHOP, 0);
+	run(50);
+	expect(BRAVO, SHOP, RUNNING);
+}
+
+/* It moved five minutes ago because an operator wanted so: not counted. */
+static void
+R10_operators_moves_do_not_count(void **state)
+{
+	(void)state;
+	shop_on_alpha();
+	takeover(BRAVO, SHOP, false);
+	run(300 * 1000);
+	expect(BRAVO, SHOP, RUNNING);
+	takeover(ALPHA, SHOP, false);
+	run(100 * 1000);
+	standby(ALPHA, ALPHA, false);
+	run(1000);
+	expect(BRAVO, SHOP, RUNNING);
+	op(ALPHA,
+	    (struct svc_event){.u.op = {.op = SVC_OP_ONLINE, .node = ALPHA}});
+	dies(BRAVO);
+	expect(ALPHA, SHOP, RUNNING);
+	comes_back(BRAVO);
+	dies(ALPHA);
+	expect(BRAVO, SHOP, RUNNING);
+}
+
+/* The daemon on alpha is restarted by an operator: nor does that. */
+static void
+R10_goodbye_does_not_count(void **state)
+{
+	struct svc_status st;
+
+	(void)state;
+	shop_on_alpha();
+	view(ALPHA, SVC_RIGHT_STOPPING, 'a');
+	run(50);
+	expect(BRAVO, SHOP, RUNNING);
+	svc_status(w.nodes[BRAVO].svc, &st);
+	assert_int_equal(st.services[SHOP].moved_by, 0);
+}
+
+/* From a node that lives it does not move twice: it is tried where it is. */
+static void
+R10_check_that_fails_everywhere_does_not_move_twice(void **state)
+{
+	uint32_t ms;
+	char why[96];
+
+	(void)state;
+	shop_on_alpha();
+	w.nodes[ALPHA].result[N_STEPS][SVC_DO_STATUS] = 1;
+	run(4200);
+	expect(BRAVO, SHOP, RUNNING);
+	w.nodes[ALPHA].result[N_STEPS][SVC_DO_STATUS] = 0;
+	order(ALPHA, SVC_OP_START, WEB, 0);
+	w.nodes[BRAVO].result[N_STEPS][SVC_DO_STATUS] = 1;
+	run(60 * 1000);
+	expect(ALPHA, SHOP, STOPPED);
+	w.nodes[BRAVO].result[N_STEPS][SVC_DO_STATUS] = 0;
+	run(70 * 1000);
+	expect(BRAVO, SHOP, RUNNING);
+	/* alpha took it never: if bravo dies it may. */
+	assert_int_equal(svc_forecast(w.nodes[ALPHA].svc, SHOP, BRAVO, &ms, why,
+			     sizeof(why)),
+	    0);
+	dies(BRAVO);
+	expect(ALPHA, SHOP, RUNNING);
+}
+
+/* No carrier, but it came here by itself a minute ago: alarm, no move. */
+static void
+R10_carrier_does_not_move_it_back(void **state)
+{
+	struct svc_event e = {.type = SVC_EV_ADDRESS};
+	struct svc_status st;
+
+	(void)state;
+	shop_on_alpha();
+	step(ALPHA, e);
+	deliver();
+	run(50);
+	expect(BRAVO, SHOP, RUNNING);
+	e.u.address.usable = true;
+	step(ALPHA, e);
+	deliver();
+	run(1000);
+	e.u.address.usable = false;
+	step(BRAVO, e);
+	deliver();
+	run(1000);
+	expect(BRAVO, SHOP, RUNNING);
+	contains(w.nodes[BRAVO].notes, "[R10] bravo took it by itself");
+	svc_status(w.nodes[BRAVO].svc, &st);
+	assert_true(st.services[SHOP].held[0] != '\0');
+	e.u.address.usable = true;
+	step(BRAVO, e);
+	deliver();
+	svc_status(w.nodes[BRAVO].svc, &st);
+	assert_string_equal(st.services[SHOP].held, "");
 }
 
 static void
@@ -409,6 +623,14 @@ main(void)
 	    T(R9_no_carrier_anywhere),
 	    T(R10_no_failback),
 	    T(R10_failback_when_configured),
+	    T(R10_ping_pong_of_deaths_ends),
+	    T(R10_frozen_service_starts_where_it_ran),
+	    T(R10_operator_ends_the_freeze),
+	    T(R10_thaw_ends_the_freeze),
+	    T(R10_operators_moves_do_not_count),
+	    T(R10_goodbye_does_not_count),
+	    T(R10_check_that_fails_everywhere_does_not_move_twice),
+	    T(R10_carrier_does_not_move_it_back),
 	    T(R11_failed_check_restarts_then_moves),
 	    T(R11_failed_check_alone),
 	    T(R11_late_check_degrades),

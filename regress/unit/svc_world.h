@@ -44,7 +44,7 @@ struct node {
 	bool ignores_cancel;
 	enum svc_state state[2];
 	bool clean, told_stopped;
-	int replies, code;
+	int replies, code, fenced;
 	char reply[4096];
 	char log[8192]; /* what was done, in order */
 	char notes[16384];
@@ -52,7 +52,7 @@ struct node {
 
 struct packet {
 	uint8_t to, from;
-	uint8_t bytes[1024];
+	uint8_t bytes[2048];
 	size_t len;
 };
 
@@ -209,8 +209,18 @@ op_stopped(void *ctx, bool clean)
 	n->clean = clean;
 }
 
+static inline void
+op_self_fence(void *ctx, uint16_t service, const char *reason)
+{
+	struct node *n = ctx;
+
+	(void)service;
+	n->fenced++;
+	add(n->log, sizeof(n->log), "fence(%s) ", reason);
+}
+
 static const struct svc_ops ops = {op_step, op_cancel, op_send, op_timer,
-    op_note, op_reply, op_state, op_stopped};
+    op_note, op_reply, op_state, op_stopped, op_self_fence};
 
 static inline void
 step(uint8_t id, struct svc_event e)
@@ -361,6 +371,23 @@ standby(uint8_t id, uint8_t node, bool force)
 	op(id,
 	    (struct svc_event){
 		.u.op = {.op = SVC_OP_STANDBY, .node = node, .force = force}});
+}
+
+/* FREEZE, THAW, MOVE, START, STOP */
+static inline void
+order(uint8_t id, enum svc_op what, int service, uint8_t node)
+{
+	op(id, (struct svc_event){
+		   .u.op = {.op = what, .service = service, .node = node}});
+}
+
+static inline void
+order_dry(uint8_t id, enum svc_op what, int service, uint8_t node)
+{
+	op(id, (struct svc_event){.u.op = {.op = what,
+				      .service = service,
+				      .node = node,
+				      .dry_run = true}});
 }
 
 static inline void
