@@ -385,7 +385,12 @@ on_view(struct svc *s, const struct svc_event *e)
 	s->view = e->u.view;
 	if (s->view.right != SVC_RIGHT_STOPPING)
 		s->told_stopped = false;
-	if (was_here && !svc_peer_here(s))
+	/*
+	 * In doubt, what the peer said before may be over: it may have taken
+	 * what was silent here.  It is asked anew.
+	 */
+	if ((was_here && !svc_peer_here(s)) ||
+	    (s->view.right == SVC_RIGHT_DOUBT && old != SVC_RIGHT_DOUBT))
 		forget_peer(s);
 	if (!was_here && svc_peer_here(s)) {
 		s->settle_until = mt_add_ms(s->now, SVC_SETTLE_MS);
@@ -574,7 +579,8 @@ svc_status(const struct svc *s, struct svc_status *st)
 		st->services[i].barred = u->barred;
 		st->services[i].start_ms = u->start_ms;
 		st->services[i].stop_ms = u->stop_ms;
-		st->services[i].peer_known = u->peer_known;
+		/* Said in the knowledge of what was told to it. */
+		st->services[i].peer_known = u->peer_known && s->table_told;
 		st->services[i].peer_state = u->peer.state;
 		st->services[i].peer_can_run = u->peer.can;
 		status_held(s, u, st);

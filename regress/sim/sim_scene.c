@@ -450,6 +450,37 @@ stopped_while_undecided(struct world *w)
 }
 
 /*
+ * An address without data moves while its node is frozen, which then thaws.
+ * What the peer says of services may come after its word that all is well.
+ */
+static void
+thawed_as_an_address_moves(struct world *w)
+{
+	begin(w);
+	for (int i = 0; i < 20 && !w->failed; i++) {
+		int64_t t = w->now;
+
+		for (unsigned l = 0; l < LINKS; l++)
+			for (unsigned d = 0; d < HOSTS; d++)
+				w->link[l].dir[d].loss_permille = 250;
+		daemon_pause(alpha(w));
+		while (!answers(bravo(w), 1) && w->now < t + 5 * SEC)
+			run_until(w, w->now + 100);
+		expect(w, answers(bravo(w), 1), "bravo has the address");
+		run_until(w, w->now + rnd_in(w, 0, 100 * MS));
+		daemon_resume(alpha(w));
+		run_ms(w, 1000);
+		for (unsigned l = 0; l < LINKS; l++)
+			for (unsigned d = 0; d < HOSTS; d++)
+				w->link[l].dir[d].loss_permille = 0;
+		expect(w, run_till(w, settled, 20000), "all is settled again");
+		operator(alpha(w), ND_OP_TAKEOVER, 1, 0);
+		run_ms(w, 4000);
+	}
+	end(w);
+}
+
+/*
  * The peer vanishes, then the metadata of the only copy cannot be written,
  * then the peer is back: all that was acknowledged reaches its disk.
  */
@@ -500,5 +531,6 @@ const struct scene scenes[] = {
     {SCENE(overtaken_then_alone), false},
     {SCENE(metadata_fails_alone), false},
     {SCENE(stopped_while_undecided), false},
+    {SCENE(thawed_as_an_address_moves), true},
 };
 const unsigned n_scenes = NITEMS(scenes);
