@@ -169,6 +169,7 @@ HAD := \
 
 HACTL := \
 	src/hactl.c \
+	src/hactl_act.c \
 	src/hactl_ask.c \
 	src/hactl_cmd.c \
 	src/hactl_conf.c \

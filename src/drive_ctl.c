@@ -157,12 +157,115 @@ node_named(const struct drive *d, const char *name)
 	return n != NULL ? n->id : 0;
 }
 
-static void
-ask_op(struct drive *d, uint64_t token, enum nd_op op, const json_t *req)
+/* What each operation needs to be named. */
+static const struct op {
+	const char *name;
+	bool node, service, any_service, volume;
+} ops[] = {
+    [ND_OP_SEED] = {"seed", .node = true},
+    [ND_OP_TAKEOVER] = {"takeover", .any_service = true},
+    [ND_OP_STANDBY] = {"standby", .node = true},
+    [ND_OP_ONLINE] = {"online", .node = true},
+    [ND_OP_RESYNC] = {"resync", .node = true, .volume = true},
+    [ND_OP_FREEZE] = {"freeze", .any_service = true},
+    [ND_OP_THAW] = {"thaw", .any_service = true},
+    [ND_OP_MOVE] = {"move", .node = true, .service = true},
+    [ND_OP_START] = {"start", .service = true},
+    [ND_OP_STOP] = {"stop", .service = true},
+};
+
+/* Resolves the names; false after an answer that says which is wrong. */
+static bool
+op_names(struct drive *d, uint64_t token, const struct op *op,
+    const json_t *req, struct nd_event *e)
 {
 	const char *node = text_of(req, "node");
 	const char *service = text_of(req, "service");
 	const char *volume = text_of(req, "volume");
+	const struct conf_service *cs =
+	    service != NULL ? conf_service_named(d->conf, service) : NULL;
+	const struct conf_volume *cv =
+	    volume != NULL ? conf_volume_named(d->conf, volume) : NULL;
+
+	if (op->node && (e->u.op.node = node_named(d, node)) == 0) {
+		bad(d, token, "no such node:", node);
+		return false;
+	}
+	if ((op->service || (op->any_service && service != NULL)) &&
+	    cs == NULL) {
+		bad(d, token, "no such service:", service);
+		return false;
+	}
+	if (op->volume && cv == NULL) {
+		bad(d, token, "no such volume:", volume);
+		return false;
+	}
+	if (cs != NULL)
+		e->u.op.service = cs->id;
+	if (cv != NULL)
+		e->u.op.vol = cv->id;
+	return true;
+}
+
+static void
+plan_seed(struct drive *d, const char *peer, char *text, size_t size)
+{
+	const struct nd_status *s = d->status;
+
+	if (s->member.self != MB_INERT)
+		snprintf(text, size, "nothing: this node is %s, not inert",
+		    mb_self_name(s->member.self));
+	else
+		snprintf(text, size,
+		    "%s: raise the epoch above %llu and act alone\n"
+		    "%s: start what it can run\n"
+		    "interruption: none, it ends one\n"
+		    "risk: if %s is not down, both will have data that the "
+		    "other lacks",
+		    d->me->name, (unsigned long long)s->epoch, d->me->name,
+		    peer);
+}
+
+static void
+plan_resync(struct drive *d, const struct nd_event *e, char *text, size_t size)
+{
+	const struct mir_status *v = &d->status->vols[e->u.op.vol];
+	const struct conf_volume *cv = &d->conf->volumes[e->u.op.vol];
+	uint8_t from = e->u.op.node;
+
+	snprintf(text, size,
+	    "volume %s: the copy of %s is kept\n"
+	    "volume %s: the other copy is overwritten with it, up to %llu "
+	    "bytes, at least the %llu that differ; what only that one has is "
+	    "lost\n"
+	    "interruption: none for what runs on %s",
+	    cv->name, conf_node(d->conf, from)->name, cv->name,
+	    (unsigned long long)v->size_bytes,
+	    (unsigned long long)v->dirty_bytes, conf_node(d->conf, from)->name);
+}
+
+/* The plans of what no core plans; true if it was answered. */
+static bool
+ask_plan(struct drive *d, uint64_t token, const struct nd_event *e)
+{
+	char text[512];
+
+	if (!e->u.op.dry_run ||
+	    (e->u.op.op != ND_OP_SEED && e->u.op.op != ND_OP_RESYNC))
+		return false;
+	nd_status(d->nd, drive_now(), d->status);
+	if (e->u.op.op == ND_OP_SEED)
+		plan_seed(d, conf_node(d->conf, e->u.op.node)->name, text,
+		    sizeof(text));
+	else
+		plan_resync(d, e, text, sizeof(text));
+	drive_reply(d, token, 0, text);
+	return true;
+}
+
+static void
+ask_op(struct drive *d, uint64_t token, enum nd_op op, const json_t *req)
+{
 	struct nd_event e = {.type = ND_EV_OP};
 
 	e.u.op.op = op;
@@ -170,57 +273,40 @@ ask_op(struct drive *d, uint64_t token, enum nd_op op, const json_t *req)
 	e.u.op.service = -1;
 	e.u.op.dry_run = json_is_true(json_object_get(req, "dry_run"));
 	e.u.op.force = json_is_true(json_object_get(req, "force"));
-	if (op != ND_OP_TAKEOVER) {
-		e.u.op.node = node_named(d, node);
-		if (e.u.op.node == 0) {
-			bad(d, token, "no such node:", node);
-			return;
-		}
-	}
-	if (op == ND_OP_SEED && e.u.op.node == d->self) {
-		bad(d, token, "this node is up; name its peer, not", node);
+	if (!op_names(d, token, &ops[op], req, &e))
 		return;
-	}
-	if (op == ND_OP_TAKEOVER && service != NULL) {
-		const struct conf_service *cs =
-		    conf_service_named(d->conf, service);
-
-		if (cs == NULL) {
-			bad(d, token, "no such service:", service);
-			return;
-		}
-		e.u.op.service = cs->id;
-	}
-	if (op == ND_OP_RESYNC) {
-		const struct conf_volume *cv =
-		    volume != NULL ? conf_volume_named(d->conf, volume) : NULL;
-
-		if (cv == NULL) {
-			bad(d, token, "no such volume:", volume);
-			return;
-		}
-		e.u.op.vol = cv->id;
+	if (op == ND_OP_SEED && e.u.op.node == d->self) {
+		bad(d, token, "this node is up; name its peer, not",
+		    text_of(req, "node"));
+		return;
 	}
 	if (!d->begun) {
 		ctl_done(d->ctl, token, EX_TEMPFAIL,
 		    "had is starting, try again", NULL);
 		return;
 	}
-	drive_step(d, &e);
+	if (!ask_plan(d, token, &e))
+		drive_step(d, &e);
+}
+
+static void
+ask_reload(struct drive *d, uint64_t token, const json_t *req)
+{
+	bool dry_run = json_is_true(json_object_get(req, "dry_run"));
+	char text[512];
+	int bad = dry_run ? drive_reload_plan(d, text, sizeof(text))
+			  : drive_reload(d, text, sizeof(text));
+
+	if (bad < 0)
+		ctl_done(d->ctl, token, EX_CONFIG, text, NULL);
+	else
+		drive_reply(d, token, 0, text);
 }
 
 static void
 request(void *ctx, uint64_t token, const char *op, json_t *req)
 {
-	static const char *const ops[] = {
-	    [ND_OP_SEED] = "seed",
-	    [ND_OP_TAKEOVER] = "takeover",
-	    [ND_OP_STANDBY] = "standby",
-	    [ND_OP_ONLINE] = "online",
-	    [ND_OP_RESYNC] = "resync",
-	};
 	struct drive *d = ctx;
-	char text[512];
 
 	if (ask_show(d, token, op, req))
 		return;
@@ -233,14 +319,11 @@ request(void *ctx, uint64_t token, const char *op, json_t *req)
 		return;
 	}
 	if (strcmp(op, "reload") == 0) {
-		if (drive_reload(d, text, sizeof(text)) < 0)
-			ctl_done(d->ctl, token, EX_CONFIG, text, NULL);
-		else
-			drive_reply(d, token, 0, text);
+		ask_reload(d, token, req);
 		return;
 	}
 	for (unsigned i = 0; i < NITEMS(ops); i++) {
-		if (strcmp(op, ops[i]) == 0) {
+		if (ops[i].name != NULL && strcmp(op, ops[i].name) == 0) {
 			ask_op(d, token, (enum nd_op)i, req);
 			return;
 		}

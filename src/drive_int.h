@@ -30,7 +30,7 @@ struct drive_note {
 	uint64_t serial; /* 0 = unused */
 	int64_t wall_ms;
 	enum had_level level;
-	char rule[8];
+	char rule[12];
 	char object[48];
 	char text[240];
 };
@@ -150,6 +150,8 @@ void drive_note(void *ctx, enum had_level, const char *rule, const char *object,
 
 /* drive_reload.c: 0 and a summary, or -1 and what is wrong. */
 int drive_reload(struct drive *, char *text, size_t size);
+/* The same without doing it. */
+int drive_reload_plan(struct drive *, char *text, size_t size);
 
 /* drive_json.c: each returns a new object. */
 json_t *drive_json_status(struct drive *);

@@ -181,6 +181,11 @@ services(struct drive *d, monotime_t now)
 		put_s(o, "why_not", s->svc.services[i].why_not);
 		put_b(o, "degraded", s->svc.services[i].degraded);
 		put_b(o, "barred", s->svc.services[i].barred);
+		put_b(o, "stopped", s->svc.services[i].stopped);
+		put_b(o, "frozen", s->svc.services[i].frozen);
+		put_s(o, "held", s->svc.services[i].held);
+		put_s(o, "moved_by", name_of(d, s->svc.services[i].moved_by));
+		put_i(o, "moved_ms", ago_ms(now, s->svc.services[i].moved_at));
 		put_i(o, "since_ms", ago_ms(now, s->svc.services[i].since));
 		put_i(o, "start_ms", s->svc.services[i].start_ms);
 		put_i(o, "stop_ms", s->svc.services[i].stop_ms);
@@ -353,6 +358,8 @@ drive_json_status(struct drive *d)
 	put_s(o, "action", s->action);
 	put_i(o, "epoch", (int64_t)s->epoch);
 	put_b(o, "jeopardy", s->member.jeopardy);
+	put_b(o, "frozen", s->svc.frozen);
+	put_b(o, "self_fenced", s->svc.self_fenced);
 	snprintf(digest, sizeof(digest), "%04llx",
 	    (unsigned long long)(d->conf->digest >> 48));
 	if (s->n_peers > 0 && s->peers[0].digest != 0)

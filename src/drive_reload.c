@@ -63,8 +63,8 @@ apply(struct conf *to, const struct conf *from)
 	to->digest = from->digest;
 }
 
-int
-drive_reload(struct drive *d, char *text, size_t size)
+static int
+reload(struct drive *d, bool dry_run, char *text, size_t size)
 {
 	struct conf *new = calloc(1, sizeof(*new));
 	struct conf *flat = calloc(1, sizeof(*flat));
@@ -111,12 +111,29 @@ drive_reload(struct drive *d, char *text, size_t size)
 		    "configuration stays");
 		goto out;
 	}
-	snprintf(text, size, "%s",
-	    same(new, d->conf, conf_print) ? "nothing changed" : "applied");
-	apply(d->conf, new);
+	if (same(new, d->conf, conf_print))
+		snprintf(text, size, "nothing changed");
+	else
+		snprintf(text, size, "%s",
+		    dry_run ? "it would be applied; nothing is interrupted"
+			    : "applied");
+	if (!dry_run)
+		apply(d->conf, new);
 	result = 0;
 out:
 	free(new);
 	free(flat);
 	return result;
+}
+
+int
+drive_reload(struct drive *d, char *text, size_t size)
+{
+	return reload(d, false, text, size);
+}
+
+int
+drive_reload_plan(struct drive *d, char *text, size_t size)
+{
+	return reload(d, true, text, size);
 }

@@ -22,7 +22,12 @@ static const struct command {
     {"events", cmd_events, "[--since 10m] [-f]: timeline"},
     {"why", cmd_why, "[SERVICE]: the last decisions and their evidence"},
     {"takeover", cmd_takeover, "[SERVICE]: run it here"},
-    {"standby", cmd_standby, "[--force] NODE: drain a node"},
+    {"move", cmd_move, "SERVICE NODE: run it there"},
+    {"start", cmd_start, "SERVICE: may run again"},
+    {"stop", cmd_stop, "[-y] SERVICE: runs nowhere until start"},
+    {"freeze", cmd_freeze, "[SERVICE]: nothing moves by itself"},
+    {"thaw", cmd_thaw, "[SERVICE]: it may again"},
+    {"standby", cmd_standby, "[-y] NODE: drain a node"},
     {"online", cmd_online, "NODE: take part again"},
     {"seed", cmd_seed, "--peer-is-down NODE: start without the peer"},
     {"reload", cmd_reload, "read the configuration again"},
@@ -36,8 +41,9 @@ usage(int status)
 {
 	FILE *f = status == 0 ? stdout : stderr;
 
-	fprintf(f, "usage: hactl [--json] [--dry-run] [-f conf] [-r rundir] "
-		   "[-s statedir] [command]\n");
+	fprintf(f,
+	    "usage: hactl [--json] [--dry-run] [-y] [-f conf] [-r rundir] "
+	    "[-s statedir] [command]\n");
 	for (unsigned i = 0; i < NITEMS(commands); i++)
 		fprintf(f, "  %-9s %s\n", commands[i].name, commands[i].help);
 	exit(status);
@@ -91,6 +97,9 @@ options(struct hactl *h, int argc, char **argv)
 			h->json = true;
 		else if (strcmp(argv[i], "--dry-run") == 0)
 			h->dry_run = true;
+		else if (strcmp(argv[i], "-y") == 0 ||
+			 strcmp(argv[i], "--yes") == 0)
+			h->yes = true;
 		else if (strcmp(argv[i], "--help") == 0 ||
 			 strcmp(argv[i], "-h") == 0)
 			usage(0);

@@ -13,6 +13,7 @@
 struct hactl {
 	const char *run_dir, *state_dir, *conf_path; /* borrowed */
 	bool json, dry_run;
+	bool yes; /* what may lose service needs not be asked about */
 	bool terminal; /* standard output is one */
 };
 
@@ -45,6 +46,16 @@ json_t *ask(const struct hactl *, json_t *req, int *code);
 /* What the daemon saved before it went down; NULL: nothing. */
 json_t *ask_saved(const struct hactl *);
 
+/*
+ * Asks, prints the answer as JSON or by text, and gives the exit code; takes
+ * the reference.
+ */
+int show(
+    const struct hactl *, json_t *req, void (*text)(const json_t *, FILE *));
+json_t *request(const char *op);
+/* Says how a command is used; the exit code. */
+int usage_of(const char *text);
+
 /* hactl_text.c: each prints for eyes to standard output. */
 void text_status(const json_t *, FILE *);
 void text_links(const json_t *, FILE *);
@@ -65,7 +76,7 @@ void table_row(struct table *, const char *const *cells, unsigned n);
 /* Columns as wide as they need, two spaces apart; frees the cells. */
 void table_print(struct table *, const char *indent, FILE *);
 
-/* hactl_cmd.c: commands that ask the daemon; exit codes. */
+/* hactl_cmd.c, hactl_act.c: commands that ask the daemon; exit codes. */
 int cmd_status(struct hactl *, int argc, char **argv);
 int cmd_links(struct hactl *, int argc, char **argv);
 int cmd_volumes(struct hactl *, int argc, char **argv);
@@ -75,6 +86,11 @@ int cmd_why(struct hactl *, int argc, char **argv);
 int cmd_takeover(struct hactl *, int argc, char **argv);
 int cmd_standby(struct hactl *, int argc, char **argv);
 int cmd_online(struct hactl *, int argc, char **argv);
+int cmd_freeze(struct hactl *, int argc, char **argv);
+int cmd_thaw(struct hactl *, int argc, char **argv);
+int cmd_move(struct hactl *, int argc, char **argv);
+int cmd_start(struct hactl *, int argc, char **argv);
+int cmd_stop(struct hactl *, int argc, char **argv);
 int cmd_seed(struct hactl *, int argc, char **argv);
 int cmd_reload(struct hactl *, int argc, char **argv);
 int cmd_lock(struct hactl *, int argc, char **argv);

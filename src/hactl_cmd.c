@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The commands that ask the daemon.
+ * The commands that ask the daemon to show something.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -20,14 +20,14 @@ print_json(const json_t *o)
 	putchar('\n');
 }
 
-static int
-usage(const char *text)
+int
+usage_of(const char *text)
 {
 	fprintf(stderr, "usage: hactl %s\n", text);
 	return EX_USAGE;
 }
 
-static json_t *
+json_t *
 request(const char *op)
 {
 	json_t *o = json_object();
@@ -36,8 +36,7 @@ request(const char *op)
 	return o;
 }
 
-/* Asks, prints as JSON or by text, and gives the exit code. */
-static int
+int
 show(const struct hactl *h, json_t *req, void (*text)(const json_t *, FILE *))
 {
 	int code;
@@ -124,7 +123,7 @@ cmd_status(struct hactl *h, int argc, char **argv)
 	int code;
 
 	if (argc > 2 || (argc == 2 && !watch))
-		return usage("status [-w]");
+		return usage_of("status [-w]");
 	for (;;) {
 		if (watch && h->terminal)
 			printf("\033[H\033[2J");
@@ -141,7 +140,7 @@ cmd_links(struct hactl *h, int argc, char **argv)
 {
 	(void)argv;
 	if (argc != 1)
-		return usage("links");
+		return usage_of("links");
 	return show(h, request("links"), text_links);
 }
 
@@ -150,7 +149,7 @@ cmd_volumes(struct hactl *h, int argc, char **argv)
 {
 	(void)argv;
 	if (argc != 1)
-		return usage("volumes");
+		return usage_of("volumes");
 	return show(h, request("volumes"), text_volumes);
 }
 
@@ -166,7 +165,7 @@ cmd_locks(struct hactl *h, int argc, char **argv)
 			json_object_set_new(req, "name", json_string(argv[i]));
 		} else {
 			json_decref(req);
-			return usage("locks [--blocked] [NAME]");
+			return usage_of("locks [--blocked] [NAME]");
 		}
 	}
 	return show(h, req, text_locks);
@@ -258,7 +257,7 @@ cmd_events(struct hactl *h, int argc, char **argv)
 	}
 	if (bad) {
 		json_decref(req);
-		return usage("events [--since 90s|10m|2h|1d] [-f]");
+		return usage_of("events [--since 90s|10m|2h|1d] [-f]");
 	}
 	if (follows)
 		return follow(h, req);
@@ -277,99 +276,11 @@ cmd_why(struct hactl *h, int argc, char **argv)
 
 	if (argc > 2) {
 		json_decref(req);
-		return usage("why [SERVICE]");
+		return usage_of("why [SERVICE]");
 	}
 	if (argc == 2)
 		json_object_set_new(req, "service", json_string(argv[1]));
 	return show(h, req, text_why);
-}
-
-static void
-text_answer(const json_t *o, FILE *f)
-{
-	const char *text = json_string_value(json_object_get(o, "text"));
-
-	fprintf(f, "%s\n", text != NULL ? text : "done");
-}
-
-static int
-act(const struct hactl *h, json_t *req)
-{
-	if (h->dry_run)
-		json_object_set_new(req, "dry_run", json_true());
-	return show(h, req, text_answer);
-}
-
-int
-cmd_takeover(struct hactl *h, int argc, char **argv)
-{
-	json_t *req = request("takeover");
-
-	if (argc > 2) {
-		json_decref(req);
-		return usage("[--dry-run] takeover [SERVICE]");
-	}
-	if (argc == 2)
-		json_object_set_new(req, "service", json_string(argv[1]));
-	return act(h, req);
-}
-
-int
-cmd_standby(struct hactl *h, int argc, char **argv)
-{
-	json_t *req = request("standby");
-	bool force = argc == 3 && strcmp(argv[1], "--force") == 0;
-
-	if (argc != 2 && !force) {
-		json_decref(req);
-		return usage("[--dry-run] standby [--force] NODE");
-	}
-	json_object_set_new(req, "node", json_string(argv[argc - 1]));
-	if (force)
-		json_object_set_new(req, "force", json_true());
-	return act(h, req);
-}
-
-int
-cmd_online(struct hactl *h, int argc, char **argv)
-{
-	json_t *req = request("online");
-
-	if (argc != 2) {
-		json_decref(req);
-		return usage("[--dry-run] online NODE");
-	}
-	json_object_set_new(req, "node", json_string(argv[1]));
-	return act(h, req);
-}
-
-int
-cmd_seed(struct hactl *h, int argc, char **argv)
-{
-	json_t *req;
-
-	/* What can lose data wants the node's name typed. */
-	if (argc != 3 || strcmp(argv[1], "--peer-is-down") != 0)
-		return usage("seed --peer-is-down NODE");
-	if (h->dry_run) {
-		printf("this node would raise the epoch and act alone; if %s "
-		       "is not down, both will have data that the other "
-		       "lacks\n",
-		    argv[2]);
-		return 0;
-	}
-	req = request("seed");
-	json_object_set_new(req, "node", json_string(argv[2]));
-	return act(h, req);
-}
-
-int
-cmd_reload(struct hactl *h, int argc, char **argv)
-{
-	(void)argv;
-	if (argc != 1)
-		return usage("reload");
-	return show(h, request("reload"), text_answer);
 }
 
 int

@@ -145,6 +145,36 @@ addresses_table(const json_t *o, FILE *f)
 	table_print(&t, "  ", f);
 }
 
+/* What an operator has said, or R10 has: so that nobody overlooks it. */
+static void
+orders(const json_t *o, FILE *f)
+{
+	const json_t *s;
+	size_t i;
+
+	if (b_of(o, "frozen"))
+		fprintf(f, "*** everything is FROZEN: nothing moves by itself; "
+			   "'hactl thaw' ***\n");
+	json_array_foreach(json_object_get(o, "services"), i, s)
+	{
+		if (b_of(s, "frozen") && !b_of(o, "frozen"))
+			fprintf(f,
+			    "*** %s is FROZEN: it does not move by "
+			    "itself; 'hactl thaw %s' ***\n",
+			    s_of(s, "name"), s_of(s, "name"));
+		else if (*s_of(s, "held") != '\0' && !b_of(s, "frozen"))
+			fprintf(f, "*** %s is FROZEN (R10): %s ***\n",
+			    s_of(s, "name"), s_of(s, "held"));
+		if (b_of(s, "stopped"))
+			fprintf(f,
+			    "*** %s is STOPPED by an operator; 'hactl "
+			    "start %s' ***\n",
+			    s_of(s, "name"), s_of(s, "name"));
+	}
+	if (b_of(o, "self_fenced"))
+		fprintf(f, "*** this node is to be RESET (R12) ***\n");
+}
+
 void
 text_status(const json_t *o, FILE *f)
 {
@@ -161,6 +191,7 @@ text_status(const json_t *o, FILE *f)
 	if (*s_of(o, "reason") != '\0')
 		fprintf(f, "status: %s\naction: %s\n", s_of(o, "reason"),
 		    s_of(o, "action"));
+	orders(o, f);
 	nodes_table(o, f);
 	links_table(o, f);
 	services_table(o, f);

@@ -278,16 +278,12 @@ resync(struct hactl *h, const struct conf *c, int argc, char **argv)
 		return usage();
 	if (hactl_volume(c, argv[2]) == NULL)
 		return EX_USAGE;
-	if (h->dry_run) {
-		printf("the copy that is not on %s would be overwritten with "
-		       "the one that is\n",
-		    argv[4]);
-		return 0;
-	}
 	req = json_object();
 	json_object_set_new(req, "op", json_string("resync"));
 	json_object_set_new(req, "volume", json_string(argv[2]));
 	json_object_set_new(req, "node", json_string(argv[4]));
+	if (h->dry_run)
+		json_object_set_new(req, "dry_run", json_true());
 	o = ask(h, req, &code);
 	if (o == NULL)
 		return code;
@@ -297,7 +293,7 @@ resync(struct hactl *h, const struct conf *c, int argc, char **argv)
 		printf("%s", json_string_value(json_object_get(o, "text")));
 	putchar('\n');
 	json_decref(o);
-	return h->terminal && !h->json ? watch(h, argv[2]) : 0;
+	return h->terminal && !h->json && !h->dry_run ? watch(h, argv[2]) : 0;
 }
 
 int

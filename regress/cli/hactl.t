@@ -10,7 +10,7 @@ is() { # description expected-status pattern command...
 	local what=$1 want=$2 pattern=$3 out rc
 	shift 3
 	n=$((n + 1))
-	out=$("$@" 2>&1)
+	out=$("$@" 2>&1 </dev/null)
 	rc=$?
 	if [ "$rc" -eq "$want" ] && grep -qE -- "$pattern" <<<"$out"; then
 		echo "ok $n - $what"
@@ -35,6 +35,16 @@ is "no daemon: the same as JSON, marked stale" 3 '"stale": true' $h --json
 is "no daemon: other commands fail with the reason" 69 "had does not answer" $h links
 is "options work behind the command" 3 '"age_s"' $h status --json
 is "seed wants the peer's name typed" 64 "seed --peer-is-down NODE" $h seed
+is "stop wants -y where nobody can be asked" 64 "down on both nodes; -y" $h stop shop
+is "move wants a service and a node" 64 "move SERVICE NODE" $h move shop
+is "start wants a service" 64 "start SERVICE" $h start
+is "freeze takes one service or all" 64 "freeze \[SERVICE \| --all\]" $h freeze a b
+is "thaw: an unknown option is refused" 64 "thaw \[SERVICE \| --all\]" $h thaw --some
+is "a prefix of freeze" 69 "had does not answer" $h fr
+is "a prefix of thaw with --all" 69 "had does not answer" $h th --all
+is "stop with -y anywhere" 69 "had does not answer" $h stop -y shop
+is "sto is stop, stat is status" 69 "had does not answer" $h -y sto shop
+is "t is takeover or thaw" 64 "ambiguous command 't'" $h t
 is "standby wants a node" 64 "standby .*NODE" $h standby
 is "events: a bad time is refused" 64 "events \[--since" $h events --since soon
 is "volume: wrong use shows the use" 64 "volume create" $h volume create

@@ -62,6 +62,14 @@ status_says_state_cause_command_and_forecast(void **state)
 }
 
 static void
+status_is_loud_about_a_freeze(void **state)
+{
+	(void)state;
+	golden("frozen", text_status);
+	golden("held", text_status);
+}
+
+static void
 volumes_show_progress_and_errors(void **state)
 {
 	(void)state;
@@ -130,6 +138,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(status_says_state_cause_command_and_forecast),
+	    cmocka_unit_test(status_is_loud_about_a_freeze),
 	    cmocka_unit_test(volumes_show_progress_and_errors),
 	    cmocka_unit_test(links_show_loss_and_strangers),
 	    cmocka_unit_test(locks_say_who_holds_and_who_waits_for_whom),
