@@ -38,7 +38,7 @@
  *   OFF      an agent was told to switch it off
  *   CHECK    and is asked whether it is
  *   ASK      no agent to use (any more): the voters are asked
- *   WON      verdict OFF or LEASE given; until REST
+ *   WON      verdict OFF or LEASE given, nothing left to try; until REST
  *   LOST     refused by the voters: never fires (R13); until REST
  *   FROZEN   every arbiter failed (R5): until REST, CONFIRM or a lease
  */
@@ -55,7 +55,7 @@
 
 #define ARB_VERDICT_LIST(X) \
 	X(OFF, "off") /* it is off: act at once */ \
-	X(LEASE, "lease") /* granted: act once it has self-demoted (R7) */ \
+	X(LEASE, "lease") /* granted: act once it has demoted itself (R7) */ \
 	X(DENIED, "denied") /* the peer has the lease */ \
 	X(FROZEN, "frozen") /* nobody can say: an operator must */
 
@@ -136,10 +136,15 @@ struct arb_event {
 			uint8_t holder; /* DENIED: node id, 0 = unknown */
 			uint64_t holder_epoch; /* DENIED: of its lease */
 		} vote;
-		/* Liveness of a voter, for status and for jeopardy (R2). */
+		/*
+		 * Liveness of a voter, for status and for jeopardy (R2), and
+		 * the lease that it holds, as far as it says.
+		 */
 		struct {
 			uint8_t voter;
 			bool up;
+			uint8_t holder; /* node id, 0 = unknown */
+			uint64_t holder_epoch;
 		} voter;
 		struct { /* answer to fence() */
 			uint32_t token;
@@ -171,10 +176,22 @@ struct arb_ops {
 	void (*fence)(void *ctx, uint8_t peer, uint8_t level, enum arb_action,
 	    uint32_t token);
 	void (*cancel)(void *ctx, uint32_t token);
-	/* At most one between a WANT and its REST, but FROZEN may be
-	 * followed by OFF or LEASE. */
+	/*
+	 * At most one between a WANT and its REST; but LEASE may be followed
+	 * by OFF, and FROZEN by any other.  epoch: the one asked for.
+	 */
 	void (*verdict)(void *ctx, uint8_t peer, enum arb_verdict,
-	    const char *rule, const char *text);
+	    uint64_t epoch, const char *rule, const char *text);
+	/*
+	 * Voters hold epoch for this node in such a number that the peer
+	 * cannot have had it, and this node was given no verdict for it.
+	 */
+	void (*spent)(void *ctx, uint64_t epoch);
+	/*
+	 * Could a lease or a fence be had now, as far as is known; and how
+	 * long an agent took, 0 = not measured.  Told on change.
+	 */
+	void (*working)(void *ctx, bool working, uint32_t fence_ms);
 	/* Answer to CONFIRM and TEST; text may have several lines. */
 	void (*reply)(void *ctx, uint64_t token, bool ok, const char *text);
 };
@@ -199,8 +216,11 @@ struct arb_status {
 		char last[96]; /* what the last agent said, or "" */
 	} peers[HAD_NODES_MAX - 1];
 	uint8_t n_voters, voters_up; /* voters_up: bitmap */
-	/* Could a lease or a fence be had now, as far as is known? */
-	bool working;
+	struct {
+		uint8_t holder; /* as it said last; 0 = unknown */
+		uint64_t holder_epoch;
+	} voters[HAD_VOTERS_MAX];
+	bool working; /* as told by working() */
 };
 void arb_status(const struct arb *, struct arb_status *);
 
