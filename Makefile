@@ -43,6 +43,7 @@ CODEC := \
 	src/conf_print_arbiter.c \
 	src/fence_agent.c \
 	src/lockdisk_slot.c \
+	src/lockdisk_vote.c \
 	src/witness_conf.c \
 	src/witness_file.c \
 	src/witness_wire.c \
@@ -126,7 +127,9 @@ DRIVER := \
 	src/ctl.c \
 	src/keyfile.c \
 	src/fence.c \
+	src/arp.c \
 	src/lockdisk.c \
+	src/lockdisk_create.c \
 	src/ping.c \
 	src/selffence.c \
 	src/watchdog.c \

@@ -26,7 +26,7 @@ struct ld_conf {
 /* texts are borrowed for the call: "" or the reason. */
 struct ld_cb {
 	/*
-	 * To an ld_ask; exactly once each, never from within ld_ask.  holder
+	 * To an ld_ask, within deadline_ms, never from within ld_ask.  holder
 	 * 0: not known.
 	 */
 	void (*answer)(void *ctx, uint64_t epoch, enum ld_vote, uint8_t holder,
@@ -45,8 +45,8 @@ void ld_free(struct lockdisk *);
 
 /*
  * Asks for the lease of epoch.  One for the epoch that is being asked for
- * joins it and is answered with it (once); one for another epoch ends the
- * older, which is answered UNREACHABLE.
+ * joins it and is answered with it, once; one for another epoch takes the
+ * place of the older, which is not answered.
  */
 void ld_ask(struct lockdisk *, uint64_t epoch);
 
