@@ -21,6 +21,7 @@ enum {
 	STREAM_DATA = 1, /* 0 is for the handshake */
 	TURN_MESSAGES = 16, /* bounded work for one wake-up */
 	SHUTDOWN_MS = 1000,
+	BROKEN_MS = 200,
 	RX_MAX = SEAL_UNPROVEN_MAX,
 };
 #define REKEY_RECORDS (UINT64_C(1) << 28)
@@ -35,6 +36,7 @@ struct wcn {
 	const struct wcn_cb *cb; /* borrowed */
 	void *ctx; /* borrowed */
 	bool connecting, up, closing, ended;
+	bool broken; /* the kernel takes nothing more */
 	enum wcn_end end;
 	const char *why; /* static, or strerror's */
 	size_t rx_len;
@@ -77,10 +79,14 @@ transmit(struct wcn *c, uint8_t *bytes, size_t len, uint16_t stream)
 	memcpy(CMSG_DATA(h), &info, sizeof(info));
 	if (sendmsg(c->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT) == -1) {
 		/* Far more fits than a healthy one ever leaves unread. */
-		if (errno == EAGAIN)
+		if (errno == EAGAIN) {
 			end(c, WCN_LOST, "it takes nothing");
-		else
-			end(c, WCN_CLOSED, strerror(errno));
+			return;
+		}
+		/* The other one has hung up; its last words are still there. */
+		c->broken = true;
+		c->why = strerror(errno);
+		loop_timer_at(c->timer, mt_add_ms(loop_now(), BROKEN_MS));
 	}
 }
 
@@ -91,7 +97,7 @@ flush(struct wcn *c)
 	uint8_t buf[SEAL_UNPROVEN_MAX];
 	size_t len;
 
-	while (!c->ended) {
+	while (!c->ended && !c->broken) {
 		len = 0;
 		if (c->tls != NULL)
 			len = seal_tls_output(c->tls, buf, sizeof(buf));
@@ -132,7 +138,8 @@ proven(struct wcn *c)
 	c->up = true;
 	seal_tls_free(c->tls);
 	c->tls = NULL;
-	loop_timer_at(c->timer, MT_NEVER);
+	if (!c->broken)
+		loop_timer_at(c->timer, MT_NEVER);
 	c->cb->up(c->ctx, c->session.peer_incarnation);
 }
 
@@ -171,7 +178,7 @@ got(struct wcn *c, uint16_t stream, bool unordered, uint8_t *bytes, size_t len)
 	}
 }
 
-/* Reads once; false if there is no more for now. */
+/* Reads once; false if there is nothing more to read. */
 static bool
 receive(struct wcn *c)
 {
@@ -272,6 +279,8 @@ on_timer(void *arg, monotime_t now)
 	}
 	if (c->connecting)
 		end(c, WCN_UNREACHED, "no answer");
+	else if (c->broken)
+		end(c, WCN_CLOSED, c->why);
 	else if (c->closing)
 		end(c, WCN_CLOSED, "shut down here");
 	else
@@ -349,7 +358,8 @@ wcn_send(struct wcn *c, const void *data, size_t len)
 	struct iovec iov = {base.out, len};
 
 	ASSERT(len <= WCN_MAX);
-	if (!c->up || c->closing || c->ended || !seal_ready(c->seal))
+	if (!c->up || c->closing || c->broken || c->ended ||
+	    !seal_ready(c->seal))
 		return -1;
 	len = seal_data(c->seal, STREAM_DATA, &iov, 1, buf, sizeof(buf));
 	if (len == 0)
