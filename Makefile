@@ -28,6 +28,7 @@ endif
 
 # Pure: bytes in, structs out.  No I/O, no clock, no allocation after start.
 CODEC := \
+	src/rule.c \
 	src/wire.c \
 	src/conf_lex.c \
 	src/conf_parse.c \

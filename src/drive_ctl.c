@@ -11,6 +11,7 @@
 
 #include "drive_int.h"
 #include "log.h"
+#include "rule.h"
 
 static void
 follow_add(struct drive *d, uint64_t token)
@@ -49,16 +50,25 @@ drive_note(void *ctx, enum had_level level, const char *rule,
 			ctl_send(d->ctl, d->follow[i], drive_json_note(n));
 }
 
-/* Does a note say why object (NULL: anything) is as it is? */
-static bool
-explains(const struct drive_note *n, const char *service)
+/* Whose is it: a service's name, or NULL if it concerns the whole node. */
+static const char *
+service_of(const struct drive *d, const struct drive_note *n)
 {
-	if (n->rule[0] == '\0' && strncmp(n->object, "service ", 8) != 0)
+	if (strncmp(n->object, "service ", 8) == 0)
+		return n->object + 8;
+	return conf_service_named(d->conf, n->object) != NULL ? n->object
+							      : NULL;
+}
+
+/* Does a note say why a service (NULL: anything) is as it is? */
+static bool
+explains(const struct drive *d, const struct drive_note *n, const char *service)
+{
+	const char *whose = service_of(d, n);
+
+	if (n->rule[0] == '\0' && whose == NULL)
 		return false;
-	if (service == NULL)
-		return true;
-	return strncmp(n->object, "service ", 8) != 0 ||
-	       strcmp(n->object + 8, service) == 0;
+	return service == NULL || whose == NULL || strcmp(whose, service) == 0;
 }
 
 static json_t *
@@ -72,7 +82,7 @@ notes(struct drive *d, int64_t since_ms, bool why, const char *service)
 	for (uint64_t i = first; i <= d->note_serial; i++) {
 		const struct drive_note *n = &d->notes[i % DRIVE_NOTES];
 
-		if (n->wall_ms < since_ms || (why && !explains(n, service)))
+		if (n->wall_ms < since_ms || (why && !explains(d, n, service)))
 			continue;
 		json_array_append_new(list, drive_json_note(n));
 	}
@@ -95,6 +105,29 @@ bad(struct drive *d, uint64_t token, const char *what, const char *name)
 	ctl_done(d->ctl, token, EX_USAGE, text, NULL);
 }
 
+/* The last decision: its evidence, its rule, and what was not done instead. */
+static json_t *
+decision(struct drive *d, const char *service)
+{
+	uint64_t first = d->note_serial >= DRIVE_NOTES
+			     ? d->note_serial - DRIVE_NOTES + 1
+			     : 1;
+
+	for (uint64_t i = d->note_serial; i >= first; i--) {
+		const struct drive_note *n = &d->notes[i % DRIVE_NOTES];
+		const struct rule *r = rule_named(n->rule);
+		json_t *o;
+
+		if (r == NULL || !r->decides || !explains(d, n, service))
+			continue;
+		o = drive_json_note(n);
+		json_object_set_new(o, "rule_says", json_string(r->says));
+		json_object_set_new(o, "rejected", json_string(r->rejected));
+		return o;
+	}
+	return json_null();
+}
+
 static void
 ask_why(struct drive *d, uint64_t token, const json_t *req)
 {
@@ -106,6 +139,7 @@ ask_why(struct drive *d, uint64_t token, const json_t *req)
 		return;
 	}
 	o = notes(d, 0, true, service);
+	json_object_set_new(o, "decision", decision(d, service));
 	nd_status(d->nd, drive_now(), d->status);
 	json_object_set_new(o, "forecast", json_string(d->status->forecast));
 	json_object_set_new(o, "reason", json_string(d->status->reason));

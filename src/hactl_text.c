@@ -340,6 +340,17 @@ text_event(const json_t *o, FILE *f)
 	    *s_of(o, "rule") != '\0' ? "]" : "");
 }
 
+static void
+decision(const json_t *d, FILE *f)
+{
+	if (!json_is_object(d))
+		return;
+	fprintf(
+	    f, "last decision: %s: %s\n", s_of(d, "object"), s_of(d, "text"));
+	fprintf(f, "  rule %s: %s\n", s_of(d, "rule"), s_of(d, "rule_says"));
+	fprintf(f, "  rejected: %s\n", s_of(d, "rejected"));
+}
+
 void
 text_why(const json_t *o, FILE *f)
 {
@@ -348,9 +359,10 @@ text_why(const json_t *o, FILE *f)
 
 	if (n == 0)
 		fprintf(f, "nothing has been decided since had started\n");
-	/* The last decisions, newest last: the story of the present state. */
+	/* What led here, newest last: the story of the present state. */
 	for (size_t i = n > 10 ? n - 10 : 0; i < n; i++)
 		text_event(json_array_get(events, i), f);
+	decision(json_object_get(o, "decision"), f);
 	if (*s_of(o, "reason") != '\0')
 		fprintf(f, "status: %s\naction: %s\n", s_of(o, "reason"),
 		    s_of(o, "action"));

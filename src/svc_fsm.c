@@ -287,6 +287,17 @@ hold(struct svc *s, struct unit *u, const char why[SVC_HELD])
 }
 
 static void
+say_start(struct svc *s, struct unit *u)
+{
+	char why[SVC_TEXT];
+
+	svc_placed(s, u, why);
+	svc_say(s, HAD_INFO, "service", u, "start on %s%s: %s",
+	    svc_node_name(s, s->self),
+	    svc_is_automatic(s, u) ? ", an automatic takeover" : "", why);
+}
+
+static void
 eval_stopped(struct svc *s, struct unit *u)
 {
 	enum svc_want want = svc_wants(s, u);
@@ -301,8 +312,7 @@ eval_stopped(struct svc *s, struct unit *u)
 	u->held[0] = '\0';
 	switch (want) {
 	case WANT_START:
-		svc_say(s, HAD_INFO, "service", u, "start on %s",
-		    svc_node_name(s, s->self));
+		say_start(s, u);
 		begin_start(s, u, "nobody else runs it");
 		break;
 	case WANT_CLAIM:
@@ -638,10 +648,13 @@ granted(struct svc *s, struct unit *u)
 
 	if (s->in.serial != u->claim)
 		return;
-	if (s->view.right == SVC_RIGHT_PAIRED && !s->standby && !u->disabled)
+	if (s->view.right == SVC_RIGHT_PAIRED && !s->standby && !u->disabled) {
+		if (!pull)
+			say_start(s, u);
 		begin_start(s, u, pull ? "handed over" : "the peer agrees");
-	else
+	} else {
 		set_state(s, u, SVC_STOPPED, "the moment is over");
+	}
 }
 
 static void

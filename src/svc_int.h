@@ -264,6 +264,7 @@ bool svc_held_back(const struct svc *, const struct unit *, char why[SVC_HELD]);
 /* Would the start that begins now be an automatic takeover? */
 bool svc_is_automatic(const struct svc *, const struct unit *);
 monotime_t svc_plan_deadline(const struct svc *, const struct unit *);
+void svc_placed(const struct svc *, const struct unit *, char why[SVC_TEXT]);
 size_t svc_plan_move(const struct svc *, const struct unit *, uint8_t from,
     uint8_t to, char *buf, size_t size);
 

@@ -229,6 +229,33 @@ svc_wants(const struct svc *s, const struct unit *u)
 	}
 }
 
+/* The evidence for a start here, in one clause. */
+void
+svc_placed(const struct svc *s, const struct unit *u, char why[SVC_TEXT])
+{
+	char no[SVC_TEXT];
+	const char *peer = svc_node_name(s, s->peer);
+
+	if (u->wanted)
+		snprintf(why, SVC_TEXT, "an operator wants it");
+	else if (s->peer == 0)
+		snprintf(why, SVC_TEXT, "there is no other node");
+	else if (s->view.right == SVC_RIGHT_ALONE)
+		snprintf(why, SVC_TEXT, "%s is gone%s", peer,
+		    u->ran_on == s->peer ? " and ran it" : "");
+	else if (!NODESET_HAS(s->view.alive, s->peer))
+		snprintf(why, SVC_TEXT, "%s is silent, it has no data", peer);
+	else if (u->peer.can == 0)
+		snprintf(why, SVC_TEXT, "%s cannot run it", peer);
+	else if (u->peer.can < svc_able(s, u, no))
+		snprintf(why, SVC_TEXT, "%s has no complete copy", peer);
+	else if (u->conf->prefer == s->self)
+		snprintf(why, SVC_TEXT, "preferred before %s", peer);
+	else
+		snprintf(
+		    why, SVC_TEXT, "nobody runs it, lower id than %s", peer);
+}
+
 /* Both run it: after a freeze, or a cut of all links. */
 static bool
 must_yield(const struct svc *s, const struct unit *u)
@@ -297,6 +324,10 @@ svc_must_stop(const struct svc *s, const struct unit *u, const char **rule)
 	default:
 		break;
 	}
+	*rule = "R7";
+	if (s->view.no_data && u->conf->data)
+		return "this node has lost its peer and has no lease";
+	*rule = "R8";
 	if (must_yield(s, u))
 		return "the peer runs it as well and took it later";
 	*rule = "stop";

@@ -60,6 +60,12 @@ ordered_start_on_the_preferred_node(void **state)
 	expect(ALPHA, WEB, RUNNING);
 	expect(BRAVO, WEB, STOPPED);
 	contains(w.nodes[ALPHA].log, "start1 start2 start3 ");
+	/* Why there: the evidence is in the note. */
+	contains(w.nodes[ALPHA].notes,
+	    "shop [service] start on alpha: preferred before bravo");
+	contains(w.nodes[ALPHA].notes,
+	    "web [service] start on alpha: nobody runs it, lower id than "
+	    "bravo");
 }
 
 static void
@@ -79,6 +85,8 @@ volumes_decide(void **state)
 	run(50);
 	expect(BRAVO, SHOP, RUNNING);
 	expect(ALPHA, SHOP, STOPPED);
+	contains(w.nodes[BRAVO].notes,
+	    "shop [service] start on bravo: alpha has no complete copy");
 }
 
 /* The preferred node is a moment late: it still gets the service. */
@@ -159,6 +167,9 @@ R8_alone_takes_over(void **state)
 	run(10);
 	expect(BRAVO, SHOP, RUNNING);
 	expect(BRAVO, WEB, RUNNING);
+	contains(w.nodes[BRAVO].notes,
+	    "shop [service] start on bravo, an automatic takeover: alpha is "
+	    "gone and ran it");
 }
 
 static void
