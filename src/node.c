@@ -40,6 +40,7 @@ static bool
 make_cores(struct nd *nd, const struct nd_disk *disks)
 {
 	nd->member = nd_member_new(nd);
+	nd->arb = nd_arb_new(nd);
 	nd->svc = nd_svc_new(nd);
 	nd->vip = nd_vip_new(nd);
 	nd->lock = nd_lock_new(nd);
@@ -49,8 +50,8 @@ make_cores(struct nd *nd, const struct nd_disk *disks)
 			return false;
 		mir_status(nd->vols[i].mir, &nd->vols[i].st);
 	}
-	return nd->member != NULL && nd->svc != NULL && nd->vip != NULL &&
-	       nd->lock != NULL;
+	return nd->member != NULL && nd->arb != NULL && nd->svc != NULL &&
+	       nd->vip != NULL && nd->lock != NULL;
 }
 
 struct nd *
@@ -78,8 +79,10 @@ nd_new(const struct conf *conf, uint8_t self, const struct nd_disk *disks,
 	}
 	for (unsigned l = 0; l < HAD_LINKS_MAX; l++)
 		nd->carrier[l] = true;
+	nd->pings_any = true;
+	nd->has_voters = conf->witness.addr[0] != '\0' || conf->n_lock_disks > 0;
 	nd->hb_at = nd->member_at = nd->svc_at = nd->vip_at = nd->lock_at =
-	    nd->leave_at = nd->grace_at = nd->armed = MT_NEVER;
+	    nd->arb_at = nd->leave_at = nd->grace_at = nd->armed = MT_NEVER;
 	for (unsigned i = 0; i < HAD_VOLUMES_MAX; i++)
 		nd->mir_at[i] = MT_NEVER;
 	if (!make_cores(nd, disks)) {
@@ -103,6 +106,8 @@ nd_free(struct nd *nd)
 		vip_free(nd->vip);
 	if (nd->svc != NULL)
 		svc_free(nd->svc);
+	if (nd->arb != NULL)
+		arb_free(nd->arb);
 	if (nd->member != NULL)
 		mb_free(nd->member);
 	free(nd);
@@ -136,6 +141,10 @@ inner_step(struct nd *nd, struct nd_inner *in)
 	case ND_IN_LOCK:
 		in->u.lock.now = nd->now;
 		lk_step(nd->lock, &in->u.lock);
+		break;
+	case ND_IN_ARB:
+		in->u.arb.now = nd->now;
+		arb_step(nd->arb, &in->u.arb);
 		break;
 	}
 }
@@ -187,6 +196,8 @@ timers(struct nd *nd)
 		nd_inner_put(nd, ND_IN_VIP)->u.vip.type = VIP_EV_TIMER;
 	if (due(nd, &nd->lock_at))
 		nd_inner_put(nd, ND_IN_LOCK)->u.lock.type = LK_EV_TIMER;
+	if (due(nd, &nd->arb_at))
+		nd_inner_put(nd, ND_IN_ARB)->u.arb.type = ARB_EV_TIMER;
 	for (uint16_t i = 0; i < nd->conf->n_volumes; i++) {
 		struct nd_inner *in;
 
@@ -211,6 +222,7 @@ arm(struct nd *nd)
 	at = mt_min(at, mt_min(nd->member_at, nd->svc_at));
 	at = mt_min(at, mt_min(nd->vip_at, nd->lock_at));
 	at = mt_min(at, mt_min(nd->leave_at, nd->grace_at));
+	at = mt_min(at, nd->arb_at);
 	for (uint16_t i = 0; i < nd->conf->n_volumes; i++)
 		at = mt_min(at, nd->mir_at[i]);
 	if (at.us == nd->armed.us)
@@ -226,6 +238,7 @@ start(struct nd *nd, const struct nd_event *e)
 	struct svc_event s = {.type = SVC_EV_START, .now = nd->now};
 	struct vip_event v = {.type = VIP_EV_START, .now = nd->now};
 	struct lk_event l = {.type = LK_EV_START, .now = nd->now};
+	struct arb_event a = {.type = ARB_EV_START, .now = nd->now};
 	struct mir_event r = {.type = MIR_START};
 
 	ASSERT(!nd->started && e->u.start.seed != 0);
@@ -236,6 +249,7 @@ start(struct nd *nd, const struct nd_event *e)
 		nd->epoch = e->u.start.record->epoch;
 	nd_net_init(nd);
 	vip_step(nd->vip, &v);
+	arb_step(nd->arb, &a);
 	l.u.start.seed = nd->seed;
 	l.u.start.epoch = nd->epoch;
 	lk_step(nd->lock, &l);
@@ -267,6 +281,11 @@ thaw(struct nd *nd)
 		return;
 	m.u.gap.us = gap_us;
 	mb_step(nd->member, &m);
+	/* Who ends does not come back to ask: it trusts itself no more. */
+	if (nd->state == MB_STOPPING) {
+		nd->distrusted = true;
+		nd->views_due = true;
+	}
 	settle(nd);
 }
 
@@ -296,17 +315,11 @@ vip_event(struct nd *nd, const struct nd_event *e)
 	for (uint8_t l = 0; l < nd->me->n_links; l++)
 		if (strcmp(nd->me->links[l].ifname, v.u.carrier.ifname) == 0)
 			nd_net_carrier(nd, l, v.u.carrier.up);
-	for (uint16_t i = 0; i < nd->conf->n_addresses; i++) {
-		struct nd_inner *in;
-
-		if (strcmp(nd->conf->addresses[i].ifname, v.u.carrier.ifname) !=
+	for (uint16_t i = 0; i < nd->conf->n_addresses; i++)
+		if (strcmp(nd->conf->addresses[i].ifname, v.u.carrier.ifname) ==
 		    0)
-			continue;
-		in = nd_inner_put(nd, ND_IN_SVC);
-		in->u.svc.type = SVC_EV_ADDRESS;
-		in->u.svc.u.address.id = i;
-		in->u.svc.u.address.usable = v.u.carrier.up;
-	}
+			nd->no_carrier[i] = !v.u.carrier.up;
+	nd_arb_addresses(nd);
 }
 
 static void
@@ -352,6 +365,10 @@ op_event(struct nd *nd, const struct nd_event *e)
 		return;
 	case ND_OP_RESYNC:
 		nd_mir_resync(nd, e);
+		return;
+	case ND_OP_FENCE_TEST:
+	case ND_OP_FENCE_CONFIRM:
+		nd_arb_op(nd, e);
 		return;
 	case ND_OP_TAKEOVER:
 		s.u.op.op = SVC_OP_TAKEOVER;
@@ -481,6 +498,26 @@ dispatch(struct nd *nd, const struct nd_event *e)
 		break;
 	case ND_EV_OP:
 		op_event(nd, e);
+		break;
+	case ND_EV_ARB:
+		nd_arb_event(nd, e);
+		break;
+	case ND_EV_PINGS:
+		nd_arb_pings(nd, e->u.pings.answered);
+		break;
+	case ND_EV_DOMAIN:
+		m.type = MB_EV_DOMAIN;
+		m.u.domain.link = e->u.domain.link;
+		m.u.domain.other = e->u.domain.other;
+		mb_step(nd->member, &m);
+		break;
+	case ND_EV_ADVERT:
+		m.type = MB_EV_ADVERT;
+		m.u.advert.peer = e->peer;
+		mb_step(nd->member, &m);
+		break;
+	case ND_EV_WATCHDOG:
+		nd->watchdog_armed = e->u.watchdog.armed;
 		break;
 	case ND_EV_STOP:
 		m.type = MB_EV_STOP;

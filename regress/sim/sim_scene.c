@@ -480,6 +480,30 @@ thawed_as_an_address_moves(struct world *w)
 	end(w);
 }
 
+/* R8: frozen beyond everything in the middle of a clean end. */
+static void
+frozen_while_stopping(struct world *w)
+{
+	begin(w);
+	w->lock_gap_us = 2 * MS;
+	for (int i = 0; i < 8 && !w->failed; i++) {
+		daemon_stop(alpha(w));
+		run_ms(w, 20 + 10 * i);
+		if (alpha(w)->running)
+			daemon_pause(alpha(w));
+		run_ms(w, 3000);
+		if (alpha(w)->running)
+			daemon_resume(alpha(w));
+		expect(w, run_till(w, alpha_ended, 5000), "alpha has ended");
+		daemon_start(alpha(w));
+		expect(w, run_till(w, settled, 20000), "all is settled again");
+		operator(alpha(w), ND_OP_TAKEOVER, 0, 0);
+		run_ms(w, 3000);
+	}
+	w->lock_gap_us = 10 * MS;
+	end(w);
+}
+
 /*
  * The peer vanishes, then the metadata of the only copy cannot be written,
  * then the peer is back: all that was acknowledged reaches its disk.
@@ -532,5 +556,6 @@ const struct scene scenes[] = {
     {SCENE(metadata_fails_alone), false},
     {SCENE(stopped_while_undecided), false},
     {SCENE(thawed_as_an_address_moves), true},
+    {SCENE(frozen_while_stopping), false},
 };
 const unsigned n_scenes = NITEMS(scenes);
