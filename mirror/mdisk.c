@@ -461,6 +461,14 @@ open_path(struct mdisk *d, bool read_only, char *why, size_t why_size)
 		d->fd = open(d->path, flags);
 	if (d->fd == -1)
 		goto fail;
+	/*
+	 * Only the opening must not wait.  io_uring takes the flag as a wish
+	 * to be told EAGAIN where it would otherwise wait by itself: for ever
+	 * on a device that cannot do without, such as a failed dm target.
+	 */
+	if ((flags = fcntl(d->fd, F_GETFL)) == -1 ||
+	    fcntl(d->fd, F_SETFL, flags & ~O_NONBLOCK) == -1)
+		goto fail;
 	if (!read_only && flock(d->fd, LOCK_EX | LOCK_NB) == -1) {
 		snprintf(why, why_size, "%s: %s", d->path,
 		    errno == EWOULDBLOCK ? "in use by another process"

@@ -325,6 +325,30 @@ closing_waits_for_what_is_under_way(void **state)
 	file_has(0, w.mem, 50 * UNIT);
 }
 
+/* Else io_uring says EAGAIN, without end, where a device makes it wait. */
+static void
+waits_for_the_device(void **state)
+{
+	char link[64], path[64] = "";
+	int found = 0;
+
+	(void)state;
+	for (int fd = 3; fd < 64; fd++) {
+		ssize_t n;
+
+		snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+		n = readlink(link, path, sizeof(path) - 1);
+		if (n <= 0)
+			continue;
+		path[n] = '\0';
+		if (strcmp(path, w.path) != 0)
+			continue;
+		found++;
+		assert_int_equal(fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
+	}
+	assert_true(found > 0);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 #define S(f) cmocka_unit_test_setup_teardown(f, setup_shm, teardown)
 
@@ -333,6 +357,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    T(it_tells_what_it_opened),
+	    T(waits_for_the_device),
 	    T(what_is_written_is_read_back),
 	    T(memory_of_any_alignment_will_do),
 	    T(large_writes_are_submitted_some_at_a_time),
