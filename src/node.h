@@ -217,7 +217,7 @@ struct nd_status {
 	enum nd_health health;
 	char reason[200]; /* one line: why it is not OK */
 	char action[200]; /* one line: what to do next */
-	char forecast[256]; /* what happens if the active node dies now */
+	char forecast[320]; /* what happens if the active node dies now */
 	uint8_t self;
 	uint64_t epoch, incarnation;
 	struct mb_status member;

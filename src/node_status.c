@@ -103,6 +103,13 @@ look_at_volume(const struct nd *nd, struct nd_status *s, uint16_t i)
 	} else if (v->disk == MIR_DISK_NONE) {
 		finding(s, ND_DEGRADED, "replace the disk, then restart had",
 		    "volume %s has no disk here: %s", name, v->error);
+	} else if (v->conn == MIR_CONN_NOCOPY &&
+		   v->peer_disk == MIR_DISK_NONE) {
+		finding(s, ND_DEGRADED,
+		    "replace the other node's disk, then restart had there",
+		    "volume %s has its only copy here: the other node has no "
+		    "disk",
+		    name);
 	} else if (v->sync.active) {
 		finding(s, ND_DEGRADED, "wait, see 'hactl volumes'",
 		    "volume %s is being resynced", name);
@@ -191,6 +198,28 @@ active_node(const struct nd *nd, const struct nd_status *s)
 	return on != 0 ? on : nd->self;
 }
 
+/*
+ * The volume that the service would miss if the victim died: with the peer's
+ * copy it runs anywhere, without any copy nowhere.
+ */
+static const char *
+only_copy(const struct nd *nd, const struct nd_status *s,
+    const struct conf_service *cs, uint8_t victim)
+{
+	for (unsigned i = 0; i < cs->n_steps; i++) {
+		const struct mir_status *v;
+		enum mir_disk heir;
+
+		if (cs->steps[i].type != CONF_STEP_VOLUME)
+			continue;
+		v = &s->vols[cs->steps[i].ref];
+		heir = victim == nd->self ? v->peer_disk : v->disk;
+		if (heir == MIR_DISK_NONE)
+			return nd->conf->volumes[cs->steps[i].ref].name;
+	}
+	return NULL;
+}
+
 /* What of its data would be lost with the node, in words. */
 static void
 data_clause(const struct nd *nd, const struct nd_status *s,
@@ -205,6 +234,9 @@ data_clause(const struct nd *nd, const struct nd_status *s,
 		v = &s->vols[cs->steps[i].ref];
 		if (v->conn == MIR_CONN_INSYNC || v->conn == MIR_CONN_FINISH)
 			continue;
+		/* One of them has no disk: all is on the other one's. */
+		if (v->conn == MIR_CONN_NOCOPY)
+			continue;
 		snprintf(text, size,
 		    ", up to %llu MiB of %s are not on the other node yet",
 		    (unsigned long long)((v->dirty_bytes + (1 << 20) - 1) >>
@@ -213,10 +245,41 @@ data_clause(const struct nd *nd, const struct nd_status *s,
 	}
 }
 
+/* One service of the node that dies; the length of what it would print. */
+static size_t
+forecast_service(const struct nd *nd, const struct nd_status *s, uint16_t i,
+    uint8_t victim, uint32_t dead_ms, bool more, char *out, size_t size)
+{
+	const struct conf_service *cs = &nd->conf->services[i];
+	uint8_t heir = victim == nd->self ? nd->peers[0].id : nd->self;
+	const char *sep = more ? "; " : "", *vol;
+	char why[96] = "", data[96];
+	uint32_t ms = 0;
+	uint8_t to = svc_forecast(nd->svc, i, victim, &ms, why, sizeof(why));
+
+	ASSERT(victim != heir);
+	if ((vol = only_copy(nd, s, cs, victim)) != NULL)
+		return (size_t)snprintf(out, size,
+		    "%snobody takes %s: %s has the only copy of %s", sep,
+		    cs->name, node_name(nd, victim), vol);
+	if (to == 0)
+		return (size_t)snprintf(
+		    out, size, "%snobody takes %s: %s", sep, cs->name, why);
+	data_clause(nd, s, cs, data, sizeof(data));
+	ms += dead_ms;
+	vol = only_copy(nd, s, cs, heir);
+	return (size_t)snprintf(out, size,
+	    "%s%s takes %s in about %u.%u s%s%s%s%s%s%s", sep,
+	    node_name(nd, to), cs->name, ms / 1000, ms / 100 % 10, data,
+	    vol != NULL ? "; if " : "", vol != NULL ? node_name(nd, heir) : "",
+	    vol != NULL ? " dies now: " : "", vol != NULL ? cs->name : "",
+	    vol != NULL ? " stops, it has the only copy" : "");
+}
+
 static void
 forecast(const struct nd *nd, monotime_t now, struct nd_status *s)
 {
-	uint8_t victim = active_node(nd, s), to = 0;
+	uint8_t victim = active_node(nd, s);
 	const char *victim_name = node_name(nd, victim);
 	char *out = s->forecast;
 	struct mb_forecast f;
@@ -243,27 +306,10 @@ forecast(const struct nd *nd, monotime_t now, struct nd_status *s)
 		    out + used, size - used, "nobody takes over: %s", f.text);
 		return;
 	}
-	for (uint16_t i = 0; i < s->svc.n_services && used < size; i++) {
-		const struct conf_service *cs = &nd->conf->services[i];
-		char why[96] = "", data[96];
-		uint32_t ms = 0;
-
-		if (s->svc.services[i].on != victim)
-			continue;
-		to = svc_forecast(nd->svc, i, victim, &ms, why, sizeof(why));
-		data_clause(nd, s, cs, data, sizeof(data));
-		ms += f.ms;
-		if (to == 0)
-			used += (size_t)snprintf(out + used, size - used,
-			    "%snobody takes %s: %s", named > 0 ? "; " : "",
-			    cs->name, why);
-		else
-			used += (size_t)snprintf(out + used, size - used,
-			    "%s%s takes %s in about %u.%u s%s",
-			    named > 0 ? "; " : "", node_name(nd, to), cs->name,
-			    ms / 1000, ms / 100 % 10, data);
-		named++;
-	}
+	for (uint16_t i = 0; i < s->svc.n_services && used < size; i++)
+		if (s->svc.services[i].on == victim)
+			used += forecast_service(nd, s, i, victim, f.ms,
+			    named++ > 0, out + used, size - used);
 	if (named == 0)
 		snprintf(out + used, size - used,
 		    "no service moves, none runs there");
