@@ -36,7 +36,11 @@
 #	disk_make NODE NAME MIB	an empty disk; prints its path there, which is
 #				/dev/lab/NAME on every node.  A loop device in
 #				guests, a file natively; -f: a file anyhow.
-#				In pair mode before the node is booted
+#				In pair mode before the node is booted.
+#				With LAB_DISK_DM set (guest): one that can fail
+#	disk_fails NODE NAME HOW	I/O errors from now on; HOW is all, writes,
+#				or FIRST-LAST, in KiB
+#	disk_works NODE NAME	and no more; it holds what it held
 #	disk_file NODE NAME	the file behind it, as the script sees it
 #
 # The daemon

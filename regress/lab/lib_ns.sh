@@ -188,6 +188,7 @@ nodes_down() {
 		power_cut "$node"
 	done
 	ip netns del hub 2>/dev/null
+	[ -z "${LAB_DISK_DM:-}" ] || dmsetup remove_all
 	losetup -a | sed -n "s#^\(/dev/loop[0-9]*\):.*($LAB/disk/.*#\1#p" |
 		xargs -r losetup -d
 	rm -f "$LAB"/disk/* "$LAB"/fault/*
@@ -241,8 +242,54 @@ disk_make() { # [-f] node name mib
 	if [ -z "$plain" ]; then
 		dev=$(losetup -f --show "$f") || return
 	fi
+	if [ -n "${LAB_DISK_DM:-}" ]; then
+		[ -z "$plain" ] || return
+		disk_table "$1" "$2" <<<"0 $((${3} * 2048)) linear $dev 0" ||
+			return
+		dev=/dev/$(dmsetup info -c --noheadings -o blkdevname \
+			"lab-$1-$2")
+	fi
 	ln -sfn "$dev" "$LAB/node/$1/dev/$2"
 	echo "/dev/lab/$2"
+}
+
+# A table for the device mapper's disk, from standard input; a new one is
+# made.  What is under way fails or ends before the new table counts.
+disk_table() { # node name
+	local dm=lab-$1-$2
+	modprobe -q dm-mod
+	export DM_DISABLE_UDEV=1
+	if ! dmsetup info "$dm" >/dev/null 2>&1; then
+		dmsetup create "$dm"
+		return
+	fi
+	dmsetup load "$dm" && dmsetup suspend --noflush --nolockfs "$dm" &&
+		dmsetup resume "$dm"
+}
+disk_fails() { # node name all|writes|FIRST-LAST
+	local dev all
+	dev=$(losetup -n -O NAME -j "$(disk_file "$1" "$2")")
+	all=$(($(stat -c %s "$(disk_file "$1" "$2")") / 512))
+	case $3 in
+	all) echo "0 $all error" ;;
+	writes)
+		modprobe -q dm-flakey
+		echo "0 $all flakey $dev 0 0 1 1 error_writes"
+		;;
+	*-*)
+		local first=$((${3%-*} * 2)) last=$(((${3#*-} + 1) * 2))
+		[ $first -gt 0 ] && echo "0 $first linear $dev 0"
+		echo "$first $((last - first)) error"
+		[ $last -lt $all ] &&
+			echo "$last $((all - last)) linear $dev $last"
+		;;
+	esac | disk_table "$1" "$2"
+}
+disk_works() { # node name
+	local dev all
+	dev=$(losetup -n -O NAME -j "$(disk_file "$1" "$2")")
+	all=$(($(stat -c %s "$(disk_file "$1" "$2")") / 512))
+	disk_table "$1" "$2" <<<"0 $all linear $dev 0"
 }
 
 # --- faults ----------------------------------------------------------------
