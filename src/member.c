@@ -837,6 +837,7 @@ mb_status(const struct mb *m, struct mb_status *s)
 		s->peers[i].heard = p->last;
 		s->peers[i].since = p->since;
 		s->peers[i].arbitrating = p->asked != 0;
+		s->peers[i].leased = p->leased;
 		for (unsigned l = 0; l < m->conf.n_links; l++)
 			if (p->heard[l].us != 0 && !p->link_down[l] &&
 			    mb_ago_ms(m, p->heard[l]) <= m->conf.dead_ms)

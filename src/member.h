@@ -298,6 +298,7 @@ struct mb_status {
 		monotime_t since; /* of verdict */
 		uint8_t links_up; /* bitmap */
 		bool arbitrating; /* the arbiters are being asked */
+		bool leased; /* and granted the lease */
 	} peers[HAD_NODES_MAX - 1];
 };
 void mb_status(const struct mb *, struct mb_status *);

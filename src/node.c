@@ -80,7 +80,8 @@ nd_new(const struct conf *conf, uint8_t self, const struct nd_disk *disks,
 	for (unsigned l = 0; l < HAD_LINKS_MAX; l++)
 		nd->carrier[l] = true;
 	nd->pings_any = true;
-	nd->has_voters = conf->witness.addr[0] != '\0' || conf->n_lock_disks > 0;
+	nd->has_voters =
+	    conf->witness.addr[0] != '\0' || conf->n_lock_disks > 0;
 	nd->hb_at = nd->member_at = nd->svc_at = nd->vip_at = nd->lock_at =
 	    nd->arb_at = nd->leave_at = nd->grace_at = nd->armed = MT_NEVER;
 	for (unsigned i = 0; i < HAD_VOLUMES_MAX; i++)

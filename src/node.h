@@ -14,6 +14,7 @@
 #ifndef NODE_H
 #define NODE_H
 
+#include "arb.h"
 #include "conf.h"
 #include "had.h"
 #include "link.h"
@@ -46,6 +47,11 @@ enum nd_ev {
 	ND_EV_LOCK_MSG,
 	ND_EV_LOCK_EOF,
 	ND_EV_OP,
+	ND_EV_ARB,
+	ND_EV_PINGS,
+	ND_EV_DOMAIN,
+	ND_EV_ADVERT,
+	ND_EV_WATCHDOG,
 	ND_EV_STOP,
 	ND_EV_N
 };
@@ -68,13 +74,15 @@ enum nd_op {
 	ND_OP_MOVE,
 	ND_OP_START,
 	ND_OP_STOP,
+	ND_OP_FENCE_TEST,
+	ND_OP_FENCE_CONFIRM,
 	ND_OP_N
 };
 
 struct nd_event {
 	enum nd_ev type;
 	monotime_t now;
-	uint8_t peer; /* UP, LOST, REFUSED, KERNEL_ALIVE, MSG */
+	uint8_t peer; /* UP, LOST, REFUSED, KERNEL_ALIVE, MSG, ADVERT */
 	union {
 		struct {
 			uint64_t seed, incarnation;
@@ -130,6 +138,17 @@ struct nd_event {
 			uint32_t len;
 			void *buf; /* lent until vol_reply */
 		} req;
+		/* VOTE, VOTER or FENCED: what an arbiter says */
+		struct arb_event arb;
+		struct { /* which ping nodes answer: bitmap, as configured */
+			uint32_t answered;
+		} pings;
+		struct { /* own links that share a device */
+			uint8_t link, other;
+		} domain;
+		struct { /* this node's watchdog runs (R7) */
+			bool armed;
+		} watchdog;
 		struct { /* LOCK_OPEN, LOCK_MSG, LOCK_EOF */
 			uint32_t client;
 			uint32_t uid, gid, pid;
@@ -142,9 +161,8 @@ struct nd_event {
 			uint64_t token;
 			int service; /* id; -1 = all (TAKEOVER, FREEZE) */
 			uint16_t vol; /* RESYNC */
-			uint8_t
-			    node; /* SEED, STANDBY, ONLINE, MOVE; RESYNC:
-				     source */
+			uint8_t node; /* SEED, STANDBY, ONLINE, MOVE; RESYNC:
+					 source */
 			bool dry_run, force;
 		} op;
 	} u;
@@ -180,10 +198,21 @@ struct nd_ops {
 	void (*lock_send)(
 	    void *ctx, uint32_t client, const uint8_t *bytes, size_t len);
 	void (*lock_close)(void *ctx, uint32_t client, const char *why);
+	/*
+	 * Arbiters, see struct arb_ops; answered by ARB.  Voter 0 is the
+	 * witness if there is one, then come the lock disks.
+	 */
+	void (*vote)(void *ctx, uint8_t voter, uint64_t epoch);
+	void (*fence)(void *ctx, uint8_t node, uint8_t level, enum arb_action,
+	    uint32_t token);
+	void (*fence_cancel)(void *ctx, uint32_t token);
 	/* Answer to an OP; code is a sysexits(3) number. */
 	void (*reply)(void *ctx, uint64_t token, int code, const char *text);
 	/* After STOP: everything is stopped and said. */
 	void (*done)(void *ctx, bool clean);
+	/* What the peer gave to nd_tell; lent, unchecked. */
+	void (*told)(
+	    void *ctx, uint8_t peer, const uint8_t *bytes, size_t len);
 	/* R12: reset this machine now, as the configuration wants it. */
 	void (*self_fence)(void *ctx, const char *why);
 };
@@ -212,6 +241,7 @@ struct nd_peer_status {
 	char version[32];
 	uint64_t digest;
 	monotime_t heard;
+	bool watchdog_armed; /* so it says */
 };
 struct nd_status {
 	enum nd_health health;
@@ -221,6 +251,8 @@ struct nd_status {
 	uint8_t self;
 	uint64_t epoch, incarnation;
 	struct mb_status member;
+	struct arb_status arb;
+	bool watchdog_armed;
 	struct svc_status svc;
 	struct vip_status vip;
 	struct mir_status vols[HAD_VOLUMES_MAX];
@@ -236,6 +268,13 @@ void nd_status(const struct nd *, monotime_t now, struct nd_status *);
 
 /* For the checker of the simulator and for hactl locks. */
 const struct lk *nd_locks(const struct nd *);
+/* May the watchdog be fed now (R7)?  Asked every heartbeat. */
+bool nd_may_feed(const struct nd *);
+/*
+ * About timelines (evlog.h), to a peer: it comes out of its ops->told.  Not
+ * from within an op.  Lost if the peer is not connected.
+ */
+void nd_tell(struct nd *, uint8_t peer, const uint8_t *bytes, size_t len);
 /* Epoch in force. */
 uint64_t nd_epoch(const struct nd *);
 

@@ -40,6 +40,7 @@ struct nd_peer {
 	char version[32];
 	uint64_t digest;
 	monotime_t heard;
+	bool pings_any, watchdog_armed; /* so it says */
 	monotime_t stale_at; /* not before: next WIRE_STALE */
 };
 
@@ -57,6 +58,7 @@ enum nd_inner_type {
 	ND_IN_VIP,
 	ND_IN_MIR,
 	ND_IN_LOCK,
+	ND_IN_ARB,
 };
 struct nd_inner {
 	enum nd_inner_type type;
@@ -67,6 +69,7 @@ struct nd_inner {
 		struct vip_event vip;
 		struct mir_event mir;
 		struct lk_event lock;
+		struct arb_event arb;
 	} u;
 	char text[128]; /* what a text pointer in u points to */
 };
@@ -95,6 +98,7 @@ struct nd {
 	uint64_t seed, incarnation, epoch;
 
 	struct mb *member; /* owned, as all cores */
+	struct arb *arb;
 	struct svc *svc;
 	struct vip *vip;
 	struct lk *lock;
@@ -113,6 +117,13 @@ struct nd {
 	 * holds may be another's, so it vouches for nothing any more.
 	 */
 	bool distrusted;
+	/* Arbitration. */
+	bool has_voters, arb_works, no_data, pings_any, cut_off;
+	bool watchdog_armed;
+	uint32_t holding; /* bitmap of services with data that run here */
+	uint32_t fence_ms;
+	uint64_t spent;
+	bool no_carrier[HAD_ADDRESSES_MAX], unusable[HAD_ADDRESSES_MAX];
 	bool views_due; /* the cores' view is older than this node's */
 	bool vouch_told; /* last VOUCH */
 	bool lock_ran; /* locks may have been granted since the start */
@@ -125,7 +136,7 @@ struct nd {
 	bool carrier[HAD_LINKS_MAX]; /* of own links */
 
 	monotime_t hb_at;
-	monotime_t member_at, svc_at, vip_at, lock_at;
+	monotime_t member_at, svc_at, vip_at, lock_at, arb_at;
 	monotime_t mir_at[HAD_VOLUMES_MAX];
 	monotime_t armed; /* last given to ops->timer */
 
@@ -171,6 +182,16 @@ uint32_t nd_session_rx(const struct nd_session *);
 struct mb *nd_member_new(struct nd *);
 void nd_views(struct nd *); /* tells every core what changed */
 void nd_vouch(struct nd *);
+
+/* node_arb.c */
+struct arb *nd_arb_new(struct nd *);
+void nd_arb_ask(
+    struct nd *, uint8_t peer, uint64_t epoch, bool active, bool verify_only);
+void nd_arb_event(struct nd *, const struct nd_event *);
+void nd_arb_op(struct nd *, const struct nd_event *);
+void nd_arb_addresses(struct nd *);
+void nd_arb_pings(struct nd *, uint32_t answered);
+void nd_arb_service(struct nd *, uint16_t service, enum svc_state);
 
 /* node_svc.c */
 struct svc *nd_svc_new(struct nd *);

@@ -66,6 +66,22 @@ op_peer(void *ctx, uint8_t id, enum mb_peer verdict, bool stateless_gone,
 }
 
 static void
+op_arbitrate(
+    void *ctx, uint8_t peer, uint64_t epoch, bool active, bool verify_only)
+{
+	nd_arb_ask(ctx, peer, epoch, active, verify_only);
+}
+
+static void
+op_demote(void *ctx, bool on)
+{
+	struct nd *nd = ctx;
+
+	nd->no_data = on;
+	nd->views_due = true;
+}
+
+static void
 op_epoch(void *ctx, uint64_t epoch)
 {
 	struct nd *nd = ctx;
@@ -98,10 +114,29 @@ static const struct mb_ops ops = {
     .note = op_note,
     .self = op_self,
     .peer = op_peer,
+    .arbitrate = op_arbitrate,
+    .demote = op_demote,
     .epoch = op_epoch,
     .reply = op_reply,
     .done = op_done,
 };
+
+/* Links of one name of a domain share a number; others have their own. */
+static void
+domains(const struct conf_node *me, uint8_t domain[HAD_LINKS_MAX])
+{
+	for (uint8_t l = 0; l < me->n_links; l++) {
+		const char *name = me->links[l].domain;
+
+		domain[l] = l;
+		for (uint8_t o = 0; o < l && name[0] != '\0'; o++) {
+			if (strcmp(me->links[o].domain, name) != 0)
+				continue;
+			domain[l] = domain[o];
+			break;
+		}
+	}
+}
 
 struct mb *
 nd_member_new(struct nd *nd)
@@ -115,12 +150,18 @@ nd_member_new(struct nd *nd)
 	    .dead_ms = nd->conf->t.dead_ms,
 	    .takeover_ms = nd->conf->t.takeover_ms,
 	    .silent_takeover = nd->conf->silent == CONF_SILENT_TAKEOVER,
+	    .voters = nd->has_voters,
+	    .self_demote_ms = nd->conf->t.self_demote_ms,
+	    .pings = nd->conf->n_pings > 0,
 	};
+
+	domains(nd->me, c.domain);
 
 	memcpy(c.cluster, nd->conf->cluster, sizeof(c.cluster));
 	memcpy(c.self_name, nd->me->name, sizeof(c.self_name));
 	for (unsigned i = 0; i < nd->n_peers; i++) {
 		c.peers[i].id = nd->peers[i].id;
+		c.fences |= nd->peers[i].conf->n_fences > 0;
 		memcpy(c.peers[i].name, nd->peers[i].conf->name,
 		    sizeof(c.peers[i].name));
 	}
@@ -161,6 +202,7 @@ svc_view(struct nd *nd)
 	v->right = right_of(nd->state);
 	v->own_right = nd->own_right;
 	v->epoch = nd->epoch;
+	v->no_data = nd->no_data;
 	for (unsigned i = 0; i < nd->n_peers; i++) {
 		const struct nd_peer *p = &nd->peers[i];
 		nodeset_t bit = NODESET(p->id);
@@ -228,5 +270,6 @@ nd_views(struct nd *nd)
 	/* At once when it ends; else when all is quiet, see settle. */
 	if (nd->vouch_told)
 		nd_vouch(nd);
+	nd_arb_addresses(nd);
 	svc_view(nd);
 }

@@ -52,6 +52,17 @@ nd_net_send(struct nd *nd, struct nd_peer *p, enum wire_core core,
 	    nd->ctx, p->id, bulk ? ND_BULK : ND_CTL, 0, stream, parts, n + 1);
 }
 
+void
+nd_tell(struct nd *nd, uint8_t peer, const uint8_t *bytes, size_t len)
+{
+	struct nd_peer *p = nd_peer(nd, peer);
+	struct nd_buf buf = {bytes, len};
+
+	ASSERT(!nd->stepping);
+	if (p != NULL)
+		nd_net_send(nd, p, WIRE_EVENTS, 0, 0, &buf, 1);
+}
+
 static void
 send_hello(struct nd *nd, struct nd_peer *p)
 {
@@ -177,6 +188,11 @@ heartbeat(struct nd *nd, struct nd_peer *p, uint8_t link,
 	}
 	p->heard = nd->now;
 	p->digest = hb.digest;
+	p->watchdog_armed = (hb.flags & WIRE_HB_ARMED) != 0;
+	if (p->pings_any != ((hb.flags & WIRE_HB_PINGS) != 0)) {
+		p->pings_any = !p->pings_any;
+		nd_arb_addresses(nd);
+	}
 	p->hb_echo_us[link] = hb.sent_us;
 	p->hb_echo_at[link] = nd->now;
 	link_changed(nd, p, link,
@@ -352,6 +368,9 @@ nd_net_msg(struct nd *nd, const struct nd_event *e)
 	case WIRE_MIRROR:
 		to_core(nd, p, &h, bytes, len);
 		break;
+	case WIRE_EVENTS:
+		nd->ops->told(nd->ctx, p->id, bytes, len);
+		break;
 	case WIRE_CORE_END:
 		break;
 	}
@@ -400,6 +419,10 @@ send_heartbeat(struct nd *nd, struct nd_peer *p, unsigned link)
 		    (uint32_t)mt_sub_us(nd->now, p->hb_echo_at[link]);
 	if (nd->state == MB_ISOLATED)
 		hb.flags |= WIRE_HB_ISOLATED;
+	if (nd->watchdog_armed)
+		hb.flags |= WIRE_HB_ARMED;
+	if (nd->conf->n_pings > 0 && nd->pings_any)
+		hb.flags |= WIRE_HB_PINGS;
 	wire_put_hdr(hdr, &h);
 	wire_put_hb(body, &hb);
 	nd->ops->send(nd->ctx, p->id, ND_HB, (uint8_t)link, 0, parts, 2);

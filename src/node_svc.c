@@ -288,6 +288,7 @@ op_state(void *ctx, uint16_t service, enum svc_state old, enum svc_state new,
 	snprintf(text, sizeof(text), "%s -> %s: %s", svc_state_name(old),
 	    svc_state_name(new), reason);
 	nd_note(nd, new == SVC_FAILED ? HAD_ERR : HAD_INFO, "", object, text);
+	nd_arb_service(nd, service, new);
 }
 
 static void

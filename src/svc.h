@@ -113,6 +113,8 @@ struct svc_view {
 	nodeset_t alive, silent, lost;
 	nodeset_t gone; /* LEFT or GONE */
 	nodeset_t stateless_gone; /* any verdict */
+	/* Without peer and without lease: data stops (R7). */
+	bool no_data;
 };
 
 struct svc_event {

@@ -22,6 +22,7 @@ enum wire_core {
 	WIRE_LOCK,
 	WIRE_OPEN, /* begins a session, see node_session.c */
 	WIRE_STALE, /* answer to an older epoch: the current one (R8) */
+	WIRE_EVENTS, /* timelines, see evlog.h; of any epoch */
 	WIRE_CORE_END
 };
 
@@ -46,6 +47,8 @@ enum {
 	WIRE_HB_VOUCHED = 1, /* the sender stands behind what it holds */
 	WIRE_HB_ISOLATED = 2, /* it has lost carrier on every link */
 	WIRE_HB_HOLDS = 4, /* it runs at least one service */
+	WIRE_HB_ARMED = 8, /* its watchdog runs (R7) */
+	WIRE_HB_PINGS = 16, /* a ping node answers it (R9) */
 };
 
 /*

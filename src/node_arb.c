@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Arbitration inside the node: membership's questions go to the arbiters,
+ * their verdicts come back; and what else says who is cut off: ping nodes,
+ * shared devices, the watchdog.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "node_int.h"
+
+static void
+op_timer(void *ctx, monotime_t at)
+{
+	((struct nd *)ctx)->arb_at = at;
+}
+
+static void
+op_note(void *ctx, enum had_level level, const char *rule, const char *object,
+    const char *text)
+{
+	nd_note(ctx, level, rule, object, text);
+}
+
+static void
+op_vote(void *ctx, uint8_t voter, uint64_t epoch)
+{
+	struct nd *nd = ctx;
+
+	nd->ops->vote(nd->ctx, voter, epoch);
+}
+
+static void
+op_fence(void *ctx, uint8_t peer, uint8_t level, enum arb_action action,
+    uint32_t token)
+{
+	struct nd *nd = ctx;
+
+	nd->ops->fence(nd->ctx, peer, level, action, token);
+}
+
+static void
+op_cancel(void *ctx, uint32_t token)
+{
+	struct nd *nd = ctx;
+
+	nd->ops->fence_cancel(nd->ctx, token);
+}
+
+static void
+op_verdict(void *ctx, uint8_t peer, enum arb_verdict v, uint64_t epoch,
+    const char *rule, const char *text)
+{
+	static const enum mb_verdict to[] = {
+	    [ARB_VERDICT_OFF] = MB_VERDICT_OFF,
+	    [ARB_VERDICT_LEASE] = MB_VERDICT_LEASE,
+	    [ARB_VERDICT_DENIED] = MB_VERDICT_DENIED,
+	    [ARB_VERDICT_FROZEN] = MB_VERDICT_FROZEN,
+	};
+	struct nd_inner *in = nd_inner_put(ctx, ND_IN_MEMBER);
+
+	(void)rule;
+	(void)text;
+	in->u.member.type = MB_EV_VERDICT;
+	in->u.member.u.verdict.peer = peer;
+	in->u.member.u.verdict.verdict = to[v];
+	in->u.member.u.verdict.epoch = epoch;
+}
+
+static void
+tell_arbiter(struct nd *nd)
+{
+	struct nd_inner *in = nd_inner_put(nd, ND_IN_MEMBER);
+
+	in->u.member.type = MB_EV_ARBITER;
+	in->u.member.u.arbiter.working = nd->arb_works;
+	in->u.member.u.arbiter.fence_ms = nd->fence_ms;
+	in->u.member.u.arbiter.spent = nd->spent;
+}
+
+static void
+op_spent(void *ctx, uint64_t epoch)
+{
+	struct nd *nd = ctx;
+
+	if (epoch <= nd->spent)
+		return;
+	nd->spent = epoch;
+	tell_arbiter(nd);
+}
+
+static void
+op_working(void *ctx, bool working, uint32_t fence_ms)
+{
+	struct nd *nd = ctx;
+
+	nd->arb_works = working;
+	nd->fence_ms = fence_ms;
+	tell_arbiter(nd);
+}
+
+static void
+op_reply(void *ctx, uint64_t token, bool ok, const char *text)
+{
+	struct nd *nd = ctx;
+
+	nd->ops->reply(nd->ctx, token, ok ? 0 : 69, text);
+}
+
+static const struct arb_ops ops = {
+    .timer = op_timer,
+    .note = op_note,
+    .vote = op_vote,
+    .fence = op_fence,
+    .cancel = op_cancel,
+    .verdict = op_verdict,
+    .spent = op_spent,
+    .working = op_working,
+    .reply = op_reply,
+};
+
+/* The last part of an agent's path; notes are short. */
+static void
+agent_name(const char *agent, char name[HAD_NAME_MAX])
+{
+	const char *slash = strrchr(agent, '/');
+
+	snprintf(name, HAD_NAME_MAX, "%.*s", HAD_NAME_MAX - 1,
+	    slash != NULL ? slash + 1 : agent);
+}
+
+struct arb *
+nd_arb_new(struct nd *nd)
+{
+	const struct conf *conf = nd->conf;
+	struct arb_conf c = {.self = nd->self, .dead_ms = conf->t.dead_ms};
+
+	c.n_peers = nd->n_peers;
+	for (unsigned i = 0; i < nd->n_peers; i++) {
+		const struct conf_node *n = nd->peers[i].conf;
+
+		c.peers[i].id = n->id;
+		memcpy(c.peers[i].name, n->name, sizeof(c.peers[i].name));
+		c.peers[i].n_levels = n->n_fences;
+		for (unsigned l = 0; l < n->n_fences; l++) {
+			c.peers[i].timeout_ms[l] = n->fences[l].timeout_ms;
+			agent_name(n->fences[l].agent, c.peers[i].agent[l]);
+		}
+	}
+	if (conf->witness.addr[0] != '\0')
+		snprintf(c.voters[c.n_voters++], HAD_NAME_MAX, "witness");
+	for (unsigned i = 0; i < conf->n_lock_disks; i++)
+		snprintf(c.voters[c.n_voters++], HAD_NAME_MAX, "lock disk %u",
+		    i + 1);
+	return arb_new(&c, &ops, nd);
+}
+
+/* Membership asks, or needs to know no more. */
+void
+nd_arb_ask(
+    struct nd *nd, uint8_t peer, uint64_t epoch, bool active, bool verify_only)
+{
+	struct nd_inner *in = nd_inner_put(nd, ND_IN_ARB);
+
+	if (epoch == 0) {
+		in->u.arb.type = ARB_EV_REST;
+		in->u.arb.u.rest.peer = peer;
+		return;
+	}
+	in->u.arb.type = ARB_EV_WANT;
+	in->u.arb.u.want.peer = peer;
+	in->u.arb.u.want.epoch = epoch;
+	in->u.arb.u.want.active = active;
+	in->u.arb.u.want.verify_only = verify_only;
+}
+
+void
+nd_arb_event(struct nd *nd, const struct nd_event *e)
+{
+	struct arb_event a = e->u.arb;
+
+	a.now = nd->now;
+	arb_step(nd->arb, &a);
+}
+
+void
+nd_arb_op(struct nd *nd, const struct nd_event *e)
+{
+	struct arb_event a = {.now = nd->now};
+
+	if (e->u.op.op == ND_OP_FENCE_TEST) {
+		a.type = ARB_EV_TEST;
+		a.u.test.peer = e->u.op.node;
+		a.u.test.token = e->u.op.token;
+	} else {
+		a.type = ARB_EV_CONFIRM;
+		a.u.confirm.peer = e->u.op.node;
+		a.u.confirm.token = e->u.op.token;
+	}
+	arb_step(nd->arb, &a);
+}
+
+/*
+ * R9: does a living peer reach ping nodes while this one reaches none?  Then
+ * the addresses are better there.
+ */
+static bool
+cut_off(const struct nd *nd)
+{
+	if (nd->conf->n_pings == 0 || nd->pings_any)
+		return false;
+	for (unsigned i = 0; i < nd->n_peers; i++)
+		if (nd->peers[i].verdict == MB_PEER_ALIVE &&
+		    nd->peers[i].pings_any)
+			return true;
+	return false;
+}
+
+/* Tells the services which addresses could be served from here. */
+void
+nd_arb_addresses(struct nd *nd)
+{
+	bool cut = cut_off(nd);
+
+	if (cut != nd->cut_off) {
+		nd->cut_off = cut;
+		nd_note(nd, cut ? HAD_WARN : HAD_INFO, "R9", nd->me->name,
+		    cut ? "no ping node answers here, but the peer reaches "
+			  "one: its addresses are handed over"
+			: "addresses may be served from here again");
+	}
+	for (uint16_t i = 0; i < nd->conf->n_addresses; i++) {
+		struct nd_inner *in;
+
+		if (nd->unusable[i] == (nd->no_carrier[i] || cut))
+			continue;
+		nd->unusable[i] = nd->no_carrier[i] || cut;
+		in = nd_inner_put(nd, ND_IN_SVC);
+		in->u.svc.type = SVC_EV_ADDRESS;
+		in->u.svc.u.address.id = i;
+		in->u.svc.u.address.usable = !nd->unusable[i];
+	}
+}
+
+void
+nd_arb_pings(struct nd *nd, uint32_t answered)
+{
+	struct nd_inner *in = nd_inner_put(nd, ND_IN_MEMBER);
+
+	nd->pings_any = answered != 0;
+	in->u.member.type = MB_EV_PINGS;
+	in->u.member.u.pings.any = nd->pings_any;
+	nd_arb_addresses(nd);
+}
+
+/* A service changed its state: does this node hold data (R4)? */
+void
+nd_arb_service(struct nd *nd, uint16_t service, enum svc_state state)
+{
+	uint32_t bit = 1u << service, was = nd->holding;
+	struct nd_inner *in;
+
+	ASSERT(service < HAD_SERVICES_MAX);
+	if (!nd->conf->services[service].data)
+		return;
+	if (state == SVC_STOPPED || state == SVC_CLAIMING ||
+	    state == SVC_PULLING)
+		nd->holding &= ~bit;
+	else
+		nd->holding |= bit;
+	if ((was != 0) == (nd->holding != 0))
+		return;
+	in = nd_inner_put(nd, ND_IN_MEMBER);
+	in->u.member.type = MB_EV_HOLDS;
+	in->u.member.u.holds.data = nd->holding != 0;
+}
+
+/*
+ * R7: the watchdog is fed while this node may hold what it holds.  Between the
+ * silence of its peer and a lease it may not; neither may one that was
+ * overtaken, until all has stopped.
+ */
+bool
+nd_may_feed(const struct nd *nd)
+{
+	struct mb_status m;
+
+	if (!nd->has_voters || nd->holding == 0)
+		return true;
+	if (nd->no_data)
+		return false;
+	mb_status(nd->member, &m);
+	switch (m.self) {
+	case MB_ALONE:
+		return true;
+	case MB_PAIRED:
+	case MB_STOPPING:
+		for (unsigned i = 0; i < m.n_peers; i++)
+			if (m.peers[i].verdict == MB_PEER_SILENT &&
+			    !m.peers[i].leased)
+				return false;
+		return true;
+	default:
+		return false;
+	}
+}
