@@ -194,6 +194,7 @@ struct mir {
 	enum role_op op;
 	uint64_t op_token, op_epoch, op_seq;
 	bool op_force;
+	bool op_first; /* the promotion under way makes a new copy the volume */
 	bool flush_busy[FLUSH_N];
 
 	/* disk and metadata */

@@ -167,9 +167,30 @@ become_first(struct mir *m)
 	    "both copies are new: the data of this node are the volume's");
 }
 
+/* Nothing of it is durable: the peer's copy may still become the first. */
+static void
+not_first(struct mir *m)
+{
+	m->sb.flags &= ~(uint32_t)(MMETA_F_PRIMARY);
+	if (!m->op_first)
+		return;
+	m->sb.flags &= ~(uint32_t)(MMETA_F_CONSISTENT | MMETA_F_UPTODATE);
+	memset(m->sb.volume_id, 0, sizeof(m->sb.volume_id));
+	m->sb.current = 0;
+}
+
+/* It is demoted, but its data may be the volume's: the peer has to know. */
+static void
+promote_late(struct mir *m)
+{
+	if (m->op_first)
+		mir_sess_restart(m, "this copy is the volume's now");
+}
+
 static void
 promote_go(struct mir *m)
 {
+	m->op_first = false;
 	if (!m->attached) {
 		m->exposed = m->peer_id.current;
 		m->primary = true;
@@ -179,8 +200,10 @@ promote_go(struct mir *m)
 		end_op(m, true, "primary, on the peer's copy");
 		return;
 	}
-	if (mmeta_blank(&m->sb))
+	if (mmeta_blank(&m->sb)) {
 		become_first(m);
+		m->op_first = true;
+	}
 	m->sb.flags |= MMETA_F_PRIMARY | MMETA_F_UPTODATE;
 	m->sb.epoch = m->op_epoch;
 	if (m->conn == MIR_CONN_DOWN || m->conn == MIR_CONN_NOCOPY)
@@ -243,6 +266,7 @@ mir_demote(struct mir *m, const struct mir_event *ev)
 		m->op = OP_DEMOTE_SAVE;
 		m->op_token = token;
 		m->op_seq = mir_save(m);
+		promote_late(m);
 		return;
 	}
 	if (m->op != OP_NONE) {
@@ -266,6 +290,8 @@ mir_demoted(struct mir *m)
 	bool was = m->primary;
 
 	mir_req_fail_fast(m);
+	if (m->op == OP_PROMOTE_SAVE)
+		promote_late(m);
 	if (m->op == OP_PROMOTE_HELD || m->op == OP_PROMOTE_SAVE)
 		end_op(m, false, "demoted by arbitration");
 	else if (m->op >= OP_DEMOTE_DRAIN && m->op <= OP_DEMOTE_SAVE)
@@ -344,7 +370,7 @@ mir_role_run(struct mir *m)
 	if (m->op == OP_PROMOTE_HELD)
 		promote_try(m);
 	if (m->op == OP_PROMOTE_SAVE && m->meta_bad) {
-		m->sb.flags &= ~(uint32_t)MMETA_F_PRIMARY;
+		not_first(m);
 		end_op(m, false, "the metadata cannot be written");
 	} else if (m->op == OP_PROMOTE_SAVE && !m->attached) {
 		end_op(m, false, "the disk failed");

@@ -430,6 +430,42 @@ who_was_overtaken_is_not_promoted_alone(void **state)
 	end_in_sync(w);
 }
 
+/* A promotion that comes to nothing leaves one volume, not two. */
+static void
+one_of_two_new_copies_is_the_first(void **state)
+{
+	(void)state;
+	for (int how = 0; how < 3; how++) {
+		struct world *w = w_new(13);
+
+		for (uint8_t id = 1; id <= 2; id++) {
+			w_format(w, id, false);
+			w_start(w, id);
+		}
+		w_run(w);
+		w_connect(w);
+		w_run(w);
+		w->n[1].d.meta_ro = how == 0;
+		w_promote(w, 1, 3);
+		if (how == 1)
+			w_demote(w, 1, 4);
+		else if (how == 2)
+			w_view(w, 1, MIR_PEER_UP, true);
+		w_run(w);
+		w_view(w, 1, MIR_PEER_UP, false);
+		assert_false(w_status(w, 1).primary);
+		w_run_ms(w, how == 0 ? 0 : 3000);
+		start_primary(w, 2);
+		w_run_ms(w, 3000);
+		w_write(w, 2, 0, 8);
+		w_run_ms(w, 3000);
+		for (int i = 0; i < W_SECTORS; i++)
+			if (i >= 8)
+				w->s[i].acked = w->n[2].d.cur[i];
+		end_repaired(w);
+	}
+}
+
 int
 main(void)
 {
@@ -447,6 +483,7 @@ main(void)
 	    cmocka_unit_test(
 		blocks_in_doubt_are_copied_without_another_meeting),
 	    cmocka_unit_test(who_was_overtaken_is_not_promoted_alone),
+	    cmocka_unit_test(one_of_two_new_copies_is_the_first),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
