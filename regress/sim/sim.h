@@ -173,6 +173,7 @@ struct msg {
 struct end {
 	bool up; /* the kernel has an association of that id */
 	bool told; /* and its daemon knows */
+	bool closing; /* shutdown under way: takes nothing more */
 	uint32_t id;
 	int64_t bad_since; /* no way to the other end; NEVER: fine */
 	int64_t refused_at, alive_at; /* not before: next report */
@@ -264,6 +265,7 @@ struct world {
 	struct host host[HOSTS];
 	struct link link[LINKS];
 	struct assoc assoc[ASSOCS];
+	int64_t late_us; /* a daemon hears so late, at most, that one is up */
 
 	/* the writer */
 	struct unit *units; /* owned; one per sector of the blocks used */
@@ -360,6 +362,8 @@ void net_tick(struct world *);
 void net_send(struct host *, enum nd_kind, uint8_t link, uint16_t stream,
     const struct nd_buf *, unsigned n);
 void net_killed(struct host *, bool aborts, bool goodbye);
+/* One association ends by itself, in one of several ways. */
+void net_break(struct world *, unsigned assoc);
 void link_set(struct world *, unsigned link, unsigned from, bool cut);
 void link_cut(struct world *, unsigned link);
 void link_heal(struct world *, unsigned link);

@@ -188,7 +188,7 @@ lose(struct world *w, struct assoc *a, unsigned s, const char *how)
 
 	if (!e->up)
 		return;
-	e->up = false;
+	e->up = e->closing = false;
 	e->bad_since = NEVER;
 	end_clear(e);
 	if (!e->told)
@@ -278,12 +278,53 @@ net_killed(struct host *h, bool aborts, bool goodbye)
 
 		if (!e->up)
 			continue;
-		e->up = e->told = false;
+		e->up = e->told = e->closing = false;
 		/* What is queued goes first on a clean end, else it is gone. */
 		if (!goodbye)
 			end_clear(e);
 		if (aborts)
 			send_abort(w, a, 1 - h->idx, goodbye);
+	}
+}
+
+/* The shutdown is complete: both ends hear of it, each in its time. */
+static void
+ev_shut(struct world *w, struct ev *e)
+{
+	struct assoc *a = &w->assoc[e->a];
+
+	for (unsigned s = 0; s < HOSTS; s++) {
+		if (!a->end[s].up || a->end[s].id != e->gen)
+			continue;
+		send_abort(w, a, 1 - s, true);
+		lose(w, a, s, "shut down");
+	}
+}
+
+void
+net_break(struct world *w, unsigned assoc)
+{
+	struct assoc *a = &w->assoc[assoc];
+	unsigned s = (unsigned)rnd_in(w, 0, HOSTS - 1);
+
+	if (!a->end[s].up)
+		return;
+	say(w, "%s ends, at %s first", assoc_name(a), w->host[s].name);
+	switch (rnd_in(w, 0, 2)) {
+	case 0: /* given up by one side */
+		send_abort(w, a, 1 - s, false);
+		lose(w, a, s, "closed");
+		break;
+	case 1: /* the kernels gave it up, or a middle box did */
+		send_abort(w, a, s, false);
+		send_abort(w, a, 1 - s, false);
+		break;
+	default: /* shut down, which may take its time */
+		a->end[s].closing = true;
+		at(w, w->now + rnd_in(w, 1, 2 * SEC), ev_shut, NULL,
+		    a->end[s].id)
+		    ->a = assoc;
+		break;
 	}
 }
 
@@ -451,7 +492,7 @@ net_send(struct host *h, enum nd_kind kind, uint8_t link, uint16_t stream,
 	uint8_t *bytes;
 
 	ASSERT(stream < STREAMS);
-	if (!e->told)
+	if (!e->told || e->closing)
 		return;
 	bytes = join(bufs, n, &len);
 	mix_bytes(w, bytes, len < 96 ? len : 96);
@@ -522,14 +563,15 @@ ev_connected(struct world *w, struct ev *e)
 		lose(w, a, s, "restarted");
 		end_clear(&a->end[s]);
 		a->end[s].up = true;
-		a->end[s].told = false;
+		a->end[s].told = a->end[s].closing = false;
 		a->end[s].id = a->id;
 		a->end[s].bad_since = NEVER;
 	}
 	a->patience_us = rnd_in(w, 3 * SEC, 6 * SEC);
 	for (unsigned s = 0; s < HOSTS; s++) {
-		struct ev *t = at(w, w->now + rnd_in(w, MS, 15 * MS), ev_told,
-		    &w->host[s], a->id);
+		int64_t us = rnd_in(w, MS, 15 * MS) +
+			     (a->kind == ND_HB ? 0 : rnd_in(w, 0, w->late_us));
+		struct ev *t = at(w, w->now + us, ev_told, &w->host[s], a->id);
 
 		t->a = a->idx;
 		t->b = incarnation[1 - s];

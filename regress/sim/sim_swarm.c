@@ -27,6 +27,7 @@ enum fault {
 	F_SLOW_DISK,
 	F_STEPS,
 	F_BOTH_POWER,
+	F_ASSOC,
 	FAULTS
 };
 
@@ -268,6 +269,10 @@ inject(struct world *w)
 		h->disk.slow_until = w->now + rnd_in(w, SEC, 5 * SEC);
 		say(w, "%s disk is slow", h->name);
 		break;
+	case F_ASSOC: /* ctl or bulk: silence of all heartbeats is a cut */
+		for (int64_t n = rnd_in(w, 1, 3); n > 0; n--)
+			net_break(w, (unsigned)rnd_in(w, 0, 1));
+		break;
 	case F_STEPS:
 		h->fail_permille = (int)rnd_in(w, 50, 500);
 		h->mute_steps = chance(w, 200);
@@ -318,6 +323,10 @@ swarm_begin(struct world *w)
 	if (w->menu >> F_DISK & 1)
 		w->menu &= ~(1u << F_POWER | 1u << F_BOTH_POWER);
 	w->fault_gap_us = rnd_in(w, 300 * MS, 4 * SEC);
+	/* A slow machine: handshakes end late, and not at once on both sides.
+	 */
+	if (w->menu >> F_ASSOC & 1)
+		w->late_us = rnd_in(w, 0, 1500 * MS);
 	at(w, w->now + rnd_in(w, SEC, 4 * SEC), ev_fault, NULL, 0);
 }
 

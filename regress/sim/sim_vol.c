@@ -127,6 +127,7 @@ prune(const struct world *w, struct unit *u)
 	u->n = n;
 }
 
+/* Of several that look the same, as zeroes do, the one that counts or did. */
 static struct version *
 version_in(struct unit *u, uint32_t v)
 {
@@ -134,7 +135,7 @@ version_in(struct unit *u, uint32_t v)
 
 	for (unsigned i = 0; i < u->n; i++)
 		if ((v == 0 ? u->v[i].zero : u->v[i].v == v) &&
-		    (found == NULL || counts(u, &u->v[i])))
+		    (found == NULL || !counts(u, found)))
 			found = &u->v[i];
 	return found;
 }
