@@ -772,10 +772,15 @@ svc_done(
 {
 	ASSERT(u->busy);
 	u->busy = false;
-	if (result != SVC_RES_OK)
-		snprintf(u->error, sizeof(u->error), "%.90s",
-		    text != NULL && text[0] != '\0' ? text
-						    : svc_result_name(result));
+	if (text == NULL || text[0] == '\0')
+		text = svc_result_name(result);
+	/* What it died of when it was ended is not the cause. */
+	if (result == SVC_RES_TIMEOUT &&
+	    strcmp(text, svc_result_name(result)) != 0)
+		snprintf(u->error, sizeof(u->error), "%s: %.70s",
+		    svc_result_name(result), text);
+	else if (result != SVC_RES_OK)
+		snprintf(u->error, sizeof(u->error), "%.90s", text);
 	if (result == SVC_RES_TIMEOUT && u->action == SVC_DO_STATUS) {
 		if (!u->stop_wanted)
 			probe_late(s, u);
