@@ -28,6 +28,7 @@ endif
 
 # Pure: bytes in, structs out.  No I/O, no clock, no allocation after start.
 CODEC := \
+	src/evlog.c \
 	src/rule.c \
 	src/wire.c \
 	src/conf_lex.c \
@@ -130,6 +131,7 @@ DRIVER := \
 	src/fence.c \
 	src/arp.c \
 	src/lockdisk.c \
+	src/netdev.c \
 	src/lockdisk_create.c \
 	src/ping.c \
 	src/selffence.c \
@@ -165,6 +167,7 @@ HAD := \
 	src/drive.c \
 	src/drive_arb.c \
 	src/drive_ctl.c \
+	src/drive_events.c \
 	src/drive_json.c \
 	src/drive_net.c \
 	src/drive_reload.c \

@@ -48,8 +48,8 @@ derive_lease(struct conf_timers *t)
 
 /*
  * R7: one dead to notice, one for the voters to answer.  A watchdog is fed
- * with what was heard, so it resets by its timeout; half of that is left to
- * stop in order.
+ * last while the peer was heard within lease, so it resets by lease + its
+ * timeout; half of that is left to stop in order.
  */
 static void
 derive_demotion(struct conf_timers *t, uint32_t watchdog_ms)
@@ -58,8 +58,9 @@ derive_demotion(struct conf_timers *t, uint32_t watchdog_ms)
 	if (t->self_demote_ms < watchdog_ms / 2)
 		t->self_demote_ms = watchdog_ms / 2;
 	t->watchdog_ms = watchdog_ms;
-	t->takeover_ms =
-	    conf_lease_over(watchdog_ms != 0 ? watchdog_ms : t->self_demote_ms);
+	t->takeover_ms = watchdog_ms != 0
+			     ? conf_lease_over(t->lease_ms + watchdog_ms)
+			     : conf_lease_over(t->self_demote_ms);
 }
 
 bool
@@ -109,8 +110,10 @@ conf_timers_bounds(
 		    (struct conf_bound){"self-demote * 1.02 + 10 <= takeover",
 			conf_lease_over(t->self_demote_ms), t->takeover_ms};
 	if (t->watchdog_ms != 0)
-		b[n++] = (struct conf_bound){"watchdog * 1.02 + 10 <= takeover",
-		    conf_lease_over(t->watchdog_ms), t->takeover_ms};
+		b[n++] = (struct conf_bound){
+		    "(lease + watchdog) * 1.02 + 10 <= takeover",
+		    conf_lease_over(t->lease_ms + t->watchdog_ms),
+		    t->takeover_ms};
 	ASSERT(n <= CONF_BOUNDS_MAX);
 	return n;
 }
@@ -168,7 +171,7 @@ conf_print_timers(const struct conf *c, char *buf, size_t size)
 	conf_put(&o, "proof\n");
 	n = conf_timers_bounds(&c->t, bounds);
 	for (i = 0; i < n; i++)
-		conf_put(&o, "  %-36s %7u <= %-7u %s\n", bounds[i].what,
+		conf_put(&o, "  %-42s %7u <= %-7u %s\n", bounds[i].what,
 		    bounds[i].small, bounds[i].large,
 		    bounds[i].small <= bounds[i].large ? "holds"
 						       : "DOES NOT HOLD");

@@ -38,6 +38,9 @@ keep_text(struct drive_queued *q)
 		text = &q->event.u.step.text;
 	else if (q->event.type == ND_EV_EXPORTED)
 		text = &q->event.u.exported.text;
+	else if (q->event.type == ND_EV_ARB &&
+		 q->event.u.arb.type == ARB_EV_FENCED)
+		text = &q->event.u.arb.u.fenced.text;
 	else if (q->event.type == ND_EV_VIP &&
 		 q->event.u.vip.type == VIP_EV_LEASED)
 		text = &q->event.u.vip.u.leased.text;
@@ -249,12 +252,6 @@ op_done(void *ctx, bool clean)
 	loop_timer_at(d->tick, drive_now());
 }
 
-static void
-op_self_fence(void *ctx, const char *why)
-{
-	drive_note(ctx, HAD_ERR, "R12", "node", why);
-}
-
 static const struct nd_ops ops = {
     .send = drive_send,
     .timer = op_timer,
@@ -273,7 +270,11 @@ static const struct nd_ops ops = {
     .lock_close = drive_lock_close,
     .reply = drive_reply,
     .done = op_done,
-    .self_fence = op_self_fence,
+    .vote = drive_vote,
+    .fence = drive_fence,
+    .fence_cancel = drive_fence_cancel,
+    .self_fence = drive_self_fence,
+    .told = drive_told,
 };
 
 static void
@@ -386,7 +387,8 @@ drive_begin(struct drive *d)
 
 	ASSERT(!d->begun);
 	/* Orders of the node's start already go to the drivers. */
-	if (drive_vip_new(d) < 0 || drive_net_new(d, d->incarnation) < 0) {
+	if (drive_vip_new(d) < 0 || drive_net_new(d, d->incarnation) < 0 ||
+	    drive_arb_new(d) < 0) {
 		loop_exit(d->loop, 69);
 		return;
 	}
@@ -395,6 +397,7 @@ drive_begin(struct drive *d)
 	e.u.start.incarnation = d->incarnation;
 	e.u.start.record = d->record_set ? &d->record : NULL;
 	drive_step(d, &e);
+	drive_arb_begin(d);
 	loop_timer_at(d->tick, drive_now());
 	sd_notify(0, "READY=1");
 }
@@ -488,7 +491,8 @@ make(struct drive *d)
 		log_warn("daemon: start");
 		return -1;
 	}
-	if (drive_ctl_new(d) < 0 || drive_locks_new(d) < 0)
+	if (drive_events_new(d) < 0 || drive_ctl_new(d) < 0 ||
+	    drive_locks_new(d) < 0)
 		return -1;
 	drive_vol_clean(d);
 	return 0;
@@ -538,10 +542,12 @@ drive_free(struct drive *d)
 	d->begun = false;
 	if (d->tp != NULL)
 		tp_free(d->tp);
+	drive_arb_free(d, d->clean);
 	drive_vip_free(d, d->clean);
 	if (d->locks != NULL)
 		lks_free(d->locks);
 	ctl_free(d->ctl);
+	drive_events_free(d);
 	svc_run_free(d->run);
 	worker_free(d->worker);
 	state_free(d->state);

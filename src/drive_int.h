@@ -7,20 +7,27 @@
 
 #include <jansson.h>
 
+#include "arp.h"
 #include "ctl.h"
 #include "drive.h"
+#include "fence.h"
 #include "lock_sock.h"
+#include "lockdisk.h"
 #include "loop.h"
 #include "mdisk.h"
 #include "nbd.h"
 #include "nbd_kernel.h"
 #include "node.h"
+#include "ping.h"
 #include "sctp.h"
+#include "selffence.h"
 #include "state.h"
 #include "svc_run.h"
 #include "vip_addr.h"
 #include "vip_announce.h"
 #include "vip_guard.h"
+#include "watchdog.h"
+#include "witness_link.h"
 #include "worker.h"
 
 enum { DRIVE_NOTES = 1024, DRIVE_QUEUE = 4096 };
@@ -29,6 +36,8 @@ enum { DRIVE_NOTES = 1024, DRIVE_QUEUE = 4096 };
 struct drive_note {
 	uint64_t serial; /* 0 = unused */
 	int64_t wall_ms;
+	monotime_t at;
+	uint64_t epoch;
 	enum had_level level;
 	char rule[12];
 	char object[48];
@@ -66,6 +75,14 @@ struct drive_vol {
 	unsigned closing;
 };
 
+/* A lock disk and the number that it votes under. */
+struct drive_disk_voter {
+	struct drive *drive; /* borrowed */
+	struct lockdisk *disk; /* owned */
+	uint8_t voter;
+	char name[16];
+};
+
 struct drive {
 	struct conf *conf; /* owned */
 	struct drive_options o;
@@ -84,6 +101,14 @@ struct drive {
 	struct vip_addr *addr;
 	struct vip_guard *guard;
 	struct vip_announce *announce;
+	struct fence *fence;
+	struct wl *witness; /* NULL: none is configured */
+	struct drive_disk_voter disk_voters[HAD_LOCK_DISKS_MAX];
+	struct ping *ping; /* NULL: none is configured */
+	struct arp *arp;
+	struct wd *watchdog; /* NULL: none, or it could not be armed */
+	struct loop_timer *arb_timer;
+	bool starving, hungry; /* the watchdog, for good; until it may eat */
 	struct drive_vol vols[HAD_VOLUMES_MAX];
 	struct nd_disk disks[HAD_VOLUMES_MAX];
 
@@ -97,6 +122,7 @@ struct drive {
 	struct drive_note notes[DRIVE_NOTES]; /* ring by serial */
 	uint64_t note_serial;
 	uint64_t follow[CTL_CLIENTS_MAX]; /* tokens of hactl events -f */
+	struct drive_events *events; /* owned */
 
 	struct nd_status *status; /* scratch */
 	uint64_t status_saved; /* note serial that the saved status has */
@@ -117,6 +143,16 @@ void drive_begin(struct drive *); /* START of the node */
 int drive_net_new(struct drive *, uint64_t incarnation);
 void drive_send(void *ctx, uint8_t peer, enum nd_kind, uint8_t link,
     uint16_t stream, const struct nd_buf *, unsigned n);
+
+/* drive_arb.c */
+int drive_arb_new(struct drive *);
+void drive_arb_begin(struct drive *);
+void drive_arb_free(struct drive *, bool clean);
+void drive_vote(void *ctx, uint8_t voter, uint64_t epoch);
+void drive_fence(
+    void *ctx, uint8_t node, uint8_t level, enum arb_action, uint32_t token);
+void drive_fence_cancel(void *ctx, uint32_t token);
+void drive_self_fence(void *ctx, const char *why);
 
 /* drive_vip.c */
 int drive_vip_new(struct drive *);
@@ -140,6 +176,8 @@ const char *drive_vol_device(
 
 /* drive_ctl.c */
 int drive_ctl_new(struct drive *);
+/* The client gets every note from now on. */
+void drive_ctl_follow(struct drive *, uint64_t token);
 int drive_locks_new(struct drive *);
 void drive_lock_send(
     void *ctx, uint32_t client, const uint8_t *bytes, size_t len);
@@ -147,6 +185,14 @@ void drive_lock_close(void *ctx, uint32_t client, const char *why);
 void drive_reply(void *ctx, uint64_t token, int code, const char *text);
 void drive_note(void *ctx, enum had_level, const char *rule, const char *object,
     const char *text);
+
+/* drive_events.c: the timelines of both nodes */
+int drive_events_new(struct drive *);
+void drive_events_free(struct drive *);
+/* node: 0 = both; ctl_send if follow, else ctl_done. */
+void drive_events_ask(struct drive *, uint64_t token, uint8_t node,
+    int64_t since_ms, bool follow);
+void drive_told(void *ctx, uint8_t peer, const uint8_t *bytes, size_t len);
 
 /* drive_reload.c: 0 and a summary, or -1 and what is wrong. */
 int drive_reload(struct drive *, char *text, size_t size);

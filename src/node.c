@@ -555,6 +555,15 @@ nd_locks(const struct nd *nd)
 	return nd->lock;
 }
 
+enum mb_peer
+nd_verdict(const struct nd *nd, uint8_t peer)
+{
+	for (unsigned i = 0; i < nd->n_peers; i++)
+		if (nd->peers[i].id == peer)
+			return nd->peers[i].verdict;
+	return MB_PEER_UNKNOWN;
+}
+
 uint64_t
 nd_epoch(const struct nd *nd)
 {

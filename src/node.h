@@ -269,12 +269,14 @@ void nd_status(const struct nd *, monotime_t now, struct nd_status *);
 /* For the checker of the simulator and for hactl locks. */
 const struct lk *nd_locks(const struct nd *);
 /* May the watchdog be fed now (R7)?  Asked every heartbeat. */
-bool nd_may_feed(const struct nd *);
+bool nd_may_feed(const struct nd *, monotime_t now);
 /*
  * About timelines (evlog.h), to a peer: it comes out of its ops->told.  Not
  * from within an op.  Lost if the peer is not connected.
  */
 void nd_tell(struct nd *, uint8_t peer, const uint8_t *bytes, size_t len);
+/* What became of a peer; UNKNOWN if there is none of that id. */
+enum mb_peer nd_verdict(const struct nd *, uint8_t peer);
 /* Epoch in force. */
 uint64_t nd_epoch(const struct nd *);
 

@@ -275,13 +275,20 @@ nd_arb_service(struct nd *nd, uint16_t service, enum svc_state state)
 	in->u.member.u.holds.data = nd->holding != 0;
 }
 
+static bool
+heard(const struct nd *nd, monotime_t now, monotime_t last)
+{
+	return mt_sub_us(now, last) < (int64_t)nd->conf->t.lease_ms * 1000;
+}
+
 /*
  * R7: the watchdog is fed while this node may hold what it holds.  Between the
- * silence of its peer and a lease it may not; neither may one that was
+ * silence of its peer (it counts on what it heard within the lease, as the
+ * timer chain does) and a lease it may not; neither may one that was
  * overtaken, until all has stopped.
  */
 bool
-nd_may_feed(const struct nd *nd)
+nd_may_feed(const struct nd *nd, monotime_t now)
 {
 	struct mb_status m;
 
@@ -296,8 +303,10 @@ nd_may_feed(const struct nd *nd)
 	case MB_PAIRED:
 	case MB_STOPPING:
 		for (unsigned i = 0; i < m.n_peers; i++)
-			if (m.peers[i].verdict == MB_PEER_SILENT &&
-			    !m.peers[i].leased)
+			if ((m.peers[i].verdict == MB_PEER_SILENT ||
+				m.peers[i].verdict == MB_PEER_ALIVE) &&
+			    !m.peers[i].leased &&
+			    !heard(nd, now, m.peers[i].heard))
 				return false;
 		return true;
 	default:
