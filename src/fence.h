@@ -27,12 +27,12 @@ struct fence *fence_new(sd_event *, fence_done, void *ctx);
 void fence_free(struct fence *);
 
 /*
- * Runs the agent of f for node; f is copied.  done is called exactly once,
- * never from within this call.  A program that is missing or cannot be run,
- * or a parameter's file that cannot be read, is FAILED with the reason.
+ * Runs the agent of conf for node; conf is copied.  done is called exactly
+ * once, never from within this call.  A program that is missing or cannot be
+ * run, or a parameter's file that cannot be read, is FAILED with the reason.
  */
-void fence_run(struct fence *, const struct conf_fence *f, const char *node,
-    enum fa_action, uint32_t token);
+void fence_run(struct fence *, const struct conf_fence *conf, const char *node,
+    enum fa_action action, uint32_t token);
 
 /*
  * Kills the agent and its process group at once; done then says TIMEOUT, when
