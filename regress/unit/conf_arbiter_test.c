@@ -127,14 +127,16 @@ demotion_ends_before_takeover(void **state)
 				assert_true(t.self_demote_ms >= w / 2);
 				assert_true(
 				    t.self_demote_ms * 102 <= (w - 10) * 100);
-				assert_true(
-				    w * 102 <= (t.takeover_ms - 10) * 100);
+				assert_true((w + t.lease_ms) * 102 <=
+					    (t.takeover_ms - 10) * 100);
 			} else
 				assert_true(t.self_demote_ms * 102 <=
 					    (t.takeover_ms - 10) * 100);
 			/* And no longer than it has to be. */
-			assert_true(t.takeover_ms <=
-				    (w != 0 ? w : 2 * dead) * 102 / 100 + 11);
+			assert_true(
+			    t.takeover_ms <=
+			    (w != 0 ? w + t.lease_ms : 2 * dead) * 102 / 100 +
+				11);
 		}
 	}
 }
@@ -150,7 +152,8 @@ the_chain_breaks_where_it_says(void **state)
 	t = (struct conf_timers){.heartbeat_ms = 100, .dead_ms = 485};
 	assert_true(conf_timers_derive(&t, 2, 1000));
 	assert_int_equal(t.self_demote_ms, 970);
-	assert_int_equal(t.takeover_ms, 1030);
+	/* Fed last while the peer was heard within the lease of 292. */
+	assert_int_equal(t.takeover_ms, 1328);
 	t.dead_ms = 486;
 	assert_false(conf_timers_derive(&t, 2, 1000));
 	n = conf_timers_bounds(&t, b);
