@@ -154,11 +154,75 @@ look_at_peer(const struct nd *nd, struct nd_status *s, unsigned i)
 			? "one of two links to %s is down"
 			: "links to %s are down",
 		    name);
+	} else if (nd->watchdog_armed && !p->watchdog_armed) {
+		snprintf(
+		    action, sizeof(action), "look at had's log on %s", name);
+		finding(s, ND_DEGRADED, action,
+		    "the watchdog of %s is not armed (R7)", name);
 	} else if (p->digest != nd->conf->digest) {
 		finding(s, ND_DEGRADED,
 		    "copy had.conf to the other node, then 'hactl reload' "
 		    "on both",
 		    "%s has another configuration", name);
+	}
+}
+
+/* R5: an operator is waited for. */
+static void
+look_at_verdict(const struct nd *nd, struct nd_status *s)
+{
+	char action[200];
+
+	for (unsigned i = 0; i < s->arb.n_peers; i++) {
+		const char *name = node_name(nd, s->arb.peers[i].id);
+
+		if (s->arb.peers[i].state != ARB_FROZEN)
+			continue;
+		snprintf(action, sizeof(action),
+		    "look at %s; if it is off for certain: 'hactl fence "
+		    "confirm %s'",
+		    name, name);
+		finding(s, ND_CRITICAL, action,
+		    "nobody can say whether %s is off: everything is frozen "
+		    "(R5)",
+		    name);
+	}
+	if (nd->no_data)
+		finding(s, ND_CRITICAL, "check the links and the witness",
+		    "this node has lost its peer and has no lease: its data "
+		    "is stopped (R7)");
+}
+
+/* Arbiters that would be missed. */
+static void
+look_at_arbiters(const struct nd *nd, struct nd_status *s)
+{
+	char action[200];
+
+	for (unsigned i = 0; i < s->arb.n_voters; i++) {
+		bool witness = i == 0 && nd->conf->witness.addr[0] != '\0';
+
+		if ((s->arb.voters_up >> i & 1) != 0)
+			continue;
+		if (witness)
+			finding(s, ND_DEGRADED,
+			    "look at the witness; 'hactl why' has the cause",
+			    "the witness does not answer (R6)");
+		else
+			finding(s, ND_DEGRADED,
+			    "look at its device; 'hactl why' has the cause",
+			    "lock disk %u does not answer (R6)",
+			    i + 1 - (nd->conf->witness.addr[0] != '\0'));
+	}
+	for (unsigned i = 0; i < s->arb.n_peers; i++) {
+		const char *name = node_name(nd, s->arb.peers[i].id);
+
+		if (s->arb.peers[i].n_levels == 0 ||
+		    s->arb.peers[i].tested.us == 0 || s->arb.peers[i].test_ok)
+			continue;
+		snprintf(action, sizeof(action), "hactl fence test %s", name);
+		finding(s, ND_DEGRADED, action,
+		    "the fence agent of %s failed its last test (R5)", name);
 	}
 }
 
@@ -169,6 +233,7 @@ look(const struct nd *nd, struct nd_status *s)
 	if (nd->state == MB_ISOLATED)
 		finding(s, ND_CRITICAL, "check the cables of this node",
 		    "this node has lost all its links (R9)");
+	look_at_verdict(nd, s);
 	look_at_services(nd, s);
 	for (uint16_t i = 0; i < s->n_vols; i++)
 		if (s->vols[i].conn == MIR_CONN_SPLIT)
@@ -181,6 +246,7 @@ look(const struct nd *nd, struct nd_status *s)
 		    "what happened");
 	for (uint16_t i = 0; i < s->n_vols; i++)
 		look_at_volume(nd, s, i);
+	look_at_arbiters(nd, s);
 }
 
 /* The node whose death matters: the one that runs services. */
@@ -323,6 +389,8 @@ nd_status(const struct nd *nd, monotime_t now, struct nd_status *s)
 	s->epoch = nd->epoch;
 	s->incarnation = nd->incarnation;
 	mb_status(nd->member, &s->member);
+	arb_status(nd->arb, &s->arb);
+	s->watchdog_armed = nd->watchdog_armed;
 	svc_status(nd->svc, &s->svc);
 	vip_status(nd->vip, &s->vip);
 	s->n_vols = nd->conf->n_volumes;
@@ -341,6 +409,7 @@ nd_status(const struct nd *nd, monotime_t now, struct nd_status *s)
 		memcpy(ps->version, p->version, sizeof(ps->version));
 		ps->digest = p->digest;
 		ps->heard = p->heard;
+		ps->watchdog_armed = p->watchdog_armed;
 		for (unsigned l = 0; l < s->n_links; l++)
 			lnk_status(&p->links[l], &s->links[i][l]);
 	}
