@@ -13,8 +13,8 @@
 #include "log.h"
 #include "rule.h"
 
-static void
-follow_add(struct drive *d, uint64_t token)
+void
+drive_ctl_follow(struct drive *d, uint64_t token)
 {
 	for (unsigned i = 0; i < CTL_CLIENTS_MAX; i++) {
 		if (d->follow[i] == 0) {
@@ -22,6 +22,15 @@ follow_add(struct drive *d, uint64_t token)
 			return;
 		}
 	}
+}
+
+static json_t *
+note_here(const struct drive *d, const struct drive_note *n)
+{
+	json_t *o = drive_json_note(n);
+
+	json_object_set_new(o, "node", json_string(d->me->name));
+	return o;
 }
 
 void
@@ -39,6 +48,10 @@ drive_note(void *ctx, enum had_level level, const char *rule,
 	n = &d->notes[++d->note_serial % DRIVE_NOTES];
 	n->serial = d->note_serial;
 	n->wall_ms = (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+	n->at = drive_now();
+	n->epoch = d->nd != NULL ? nd_epoch(d->nd) : 0;
+	if (n->epoch == 0 && d->record_set)
+		n->epoch = d->record.epoch;
 	n->level = level;
 	snprintf(n->rule, sizeof(n->rule), "%s", rule);
 	snprintf(n->object, sizeof(n->object), "%s", object);
@@ -47,7 +60,7 @@ drive_note(void *ctx, enum had_level level, const char *rule,
 		return;
 	for (unsigned i = 0; i < CTL_CLIENTS_MAX; i++)
 		if (d->follow[i] != 0)
-			ctl_send(d->ctl, d->follow[i], drive_json_note(n));
+			ctl_send(d->ctl, d->follow[i], note_here(d, n));
 }
 
 /* Whose is it: a service's name, or NULL if it concerns the whole node. */
@@ -72,7 +85,7 @@ explains(const struct drive *d, const struct drive_note *n, const char *service)
 }
 
 static json_t *
-notes(struct drive *d, int64_t since_ms, bool why, const char *service)
+reasons(struct drive *d, const char *service)
 {
 	json_t *o = json_object(), *list = json_array();
 	uint64_t first = d->note_serial >= DRIVE_NOTES
@@ -82,9 +95,8 @@ notes(struct drive *d, int64_t since_ms, bool why, const char *service)
 	for (uint64_t i = first; i <= d->note_serial; i++) {
 		const struct drive_note *n = &d->notes[i % DRIVE_NOTES];
 
-		if (n->wall_ms < since_ms || (why && !explains(d, n, service)))
-			continue;
-		json_array_append_new(list, drive_json_note(n));
+		if (explains(d, n, service))
+			json_array_append_new(list, note_here(d, n));
 	}
 	json_object_set_new(o, "events", list);
 	return o;
@@ -120,7 +132,7 @@ decision(struct drive *d, const char *service)
 
 		if (r == NULL || !r->decides || !explains(d, n, service))
 			continue;
-		o = drive_json_note(n);
+		o = note_here(d, n);
 		json_object_set_new(o, "rule_says", json_string(r->says));
 		json_object_set_new(o, "rejected", json_string(r->rejected));
 		return o;
@@ -138,27 +150,13 @@ ask_why(struct drive *d, uint64_t token, const json_t *req)
 		bad(d, token, "no such service:", service);
 		return;
 	}
-	o = notes(d, 0, true, service);
+	o = reasons(d, service);
 	json_object_set_new(o, "decision", decision(d, service));
 	nd_status(d->nd, drive_now(), d->status);
 	json_object_set_new(o, "forecast", json_string(d->status->forecast));
 	json_object_set_new(o, "reason", json_string(d->status->reason));
 	json_object_set_new(o, "action", json_string(d->status->action));
 	ctl_done(d->ctl, token, 0, NULL, o);
-}
-
-static void
-ask_events(struct drive *d, uint64_t token, const json_t *req)
-{
-	int64_t since = json_integer_value(json_object_get(req, "since_ms"));
-	json_t *o = notes(d, since, false, NULL);
-
-	if (!json_is_true(json_object_get(req, "follow"))) {
-		ctl_done(d->ctl, token, 0, NULL, o);
-		return;
-	}
-	ctl_send(d->ctl, token, o);
-	follow_add(d, token);
 }
 
 static bool
@@ -189,6 +187,23 @@ node_named(const struct drive *d, const char *name)
 	    name != NULL ? conf_node_named(d->conf, name) : NULL;
 
 	return n != NULL ? n->id : 0;
+}
+
+static void
+ask_events(struct drive *d, uint64_t token, const json_t *req)
+{
+	const char *name = text_of(req, "node");
+	uint8_t node = name != NULL ? node_named(d, name) : 0;
+
+	if (name != NULL && node == 0) {
+		bad(d, token, "no such node:", name);
+		return;
+	}
+	if (json_is_true(json_object_get(req, "local")))
+		node = d->self;
+	drive_events_ask(d, token, node,
+	    json_integer_value(json_object_get(req, "since_ms")),
+	    json_is_true(json_object_get(req, "follow")));
 }
 
 /* What each operation needs to be named. */

@@ -460,6 +460,7 @@ drive_json_note(const struct drive_note *n)
 
 	put_i(o, "serial", (int64_t)n->serial);
 	put_i(o, "time_ms", n->wall_ms);
+	put_i(o, "epoch", (int64_t)n->epoch);
 	put_s(o, "level", levels[n->level]);
 	put_s(o, "rule", n->rule);
 	put_s(o, "object", n->object);

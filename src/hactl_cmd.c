@@ -195,6 +195,7 @@ static void
 print_events(const struct hactl *h, const json_t *o)
 {
 	const json_t *list = json_object_get(o, "events"), *e;
+	const char *missing = json_string_value(json_object_get(o, "missing"));
 	size_t i;
 
 	if (list == NULL) {
@@ -209,6 +210,8 @@ print_events(const struct hactl *h, const json_t *o)
 		return;
 	}
 	json_array_foreach(list, i, e) text_event(e, stdout);
+	if (missing != NULL && missing[0] != '\0')
+		printf("(%s)\n", missing);
 }
 
 /* Prints as events come, until the daemon hangs up. */
@@ -246,6 +249,11 @@ cmd_events(struct hactl *h, int argc, char **argv)
 		if (strcmp(argv[i], "-f") == 0) {
 			follows = true;
 			json_object_set_new(req, "follow", json_true());
+		} else if (strcmp(argv[i], "--local") == 0) {
+			json_object_set_new(req, "local", json_true());
+		} else if (strcmp(argv[i], "--node") == 0 && i + 1 < argc) {
+			json_object_set_new(
+			    req, "node", json_string(argv[++i]));
 		} else if (strcmp(argv[i], "--since") == 0 && i + 1 < argc) {
 			int64_t ms = since_of(argv[++i]);
 
@@ -257,7 +265,9 @@ cmd_events(struct hactl *h, int argc, char **argv)
 	}
 	if (bad) {
 		json_decref(req);
-		return usage_of("events [--since 90s|10m|2h|1d] [-f]");
+		return usage_of(
+		    "events [--since 90s|10m|2h|1d] [--local | --node "
+		    "NODE] [-f]");
 	}
 	if (follows)
 		return follow(h, req);

@@ -334,8 +334,10 @@ text_event(const json_t *o, FILE *f)
 
 	localtime_r(&sec, &tm);
 	strftime(at, sizeof(at), "%Y-%m-%d %H:%M:%S", &tm);
-	fprintf(f, "%s.%03lld %-7s %s: %s%s%s%s\n", at, (long long)ms % 1000,
-	    s_of(o, "level"), s_of(o, "object"), s_of(o, "text"),
+	fprintf(f, "%s.%03lld %s%s%-7s %s: %s%s%s%s\n", at,
+	    (long long)ms % 1000, s_of(o, "node"),
+	    *s_of(o, "node") != '\0' ? " " : "", s_of(o, "level"),
+	    s_of(o, "object"), s_of(o, "text"),
 	    *s_of(o, "rule") != '\0' ? " [" : "", s_of(o, "rule"),
 	    *s_of(o, "rule") != '\0' ? "]" : "");
 }

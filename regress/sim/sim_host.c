@@ -269,6 +269,17 @@ op_done(void *ctx, bool clean)
 	    h->gen);
 }
 
+/* No timelines are asked for here. */
+static void
+op_told(void *ctx, uint8_t peer, const uint8_t *bytes, size_t len)
+{
+	struct host *h = ctx;
+
+	(void)bytes;
+	violation(h->w, "events", "%s was told %zu bytes by %u", h->name, len,
+	    peer);
+}
+
 static void
 op_self_fence(void *ctx, const char *why)
 {
@@ -296,6 +307,7 @@ static const struct nd_ops ops = {
     .reply = op_reply,
     .done = op_done,
     .self_fence = op_self_fence,
+    .told = op_told,
 };
 
 struct mail *

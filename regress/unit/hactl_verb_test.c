@@ -147,6 +147,11 @@ static const struct ask asks[] = {
     {cmd_reload, "reload", true, false, "{\"op\":\"reload\",\"dry_run\":true}"},
     {cmd_reload, "reload", false, false, "{\"op\":\"reload\"}"},
     {cmd_reload, "reload now", false, false, NULL},
+    {cmd_events, "events --local", false, false,
+	"{\"op\":\"events\",\"local\":true}"},
+    {cmd_events, "events --node bravo -f x", false, false, NULL},
+    {cmd_events, "events --node bravo", false, false,
+	"{\"op\":\"events\",\"node\":\"bravo\"}"},
     {cmd_why, "why shop", false, false,
 	"{\"op\":\"why\",\"service\":\"shop\"}"},
 };
@@ -173,7 +178,7 @@ verbs_ask_what_they_say(void **state)
 		    .state_dir = dir,
 		    .dry_run = a->dry_run,
 		    .yes = a->yes,
-		    .json = a->run == cmd_why};
+		    .json = a->run == cmd_why || a->run == cmd_events};
 		char copy[128], *argv[8], want[512];
 		int argc = words(a->line, copy, sizeof(copy), argv);
 		int code = verb(&h, a->run, argc, argv, NULL);
@@ -186,10 +191,16 @@ verbs_ask_what_they_say(void **state)
 		}
 		assert_int_equal(code, 0);
 		snprintf(want, sizeof(want), "%s\n", a->want);
-		if (a->run == cmd_why)
-			assert_non_null(strstr(out, "\\\"why\\\""));
-		else
+		if (h.json) {
+			json_t *o = json_loads(out, 0, NULL);
+
+			assert_string_equal(
+			    json_string_value(json_object_get(o, "text")),
+			    a->want);
+			json_decref(o);
+		} else {
 			assert_string_equal(out, want);
+		}
 	}
 }
 
@@ -215,11 +226,42 @@ refusals_are_told_with_their_code(void **state)
 	assert_non_null(strstr(out, "\"text\": \"shop: runs on bravo\""));
 }
 
+/* Each line says its node; what is missing is said last. */
+static void
+events_of_both_nodes(void **state)
+{
+	static const char answer[] =
+	    "{\"version\":1,\"done\":true,\"code\":0,\"missing\":\"bravo "
+	    "does not answer: its later events are missing\",\"events\":["
+	    "{\"time_ms\":1790000000123,\"node\":\"bravo\",\"level\":"
+	    "\"info\",\"object\":\"shop\",\"text\":\"handed to alpha\","
+	    "\"rule\":\"service\"},"
+	    "{\"time_ms\":1790000000124,\"node\":\"alpha\",\"level\":"
+	    "\"info\",\"object\":\"service shop\",\"text\":\"pulling -> "
+	    "starting: handed over\",\"rule\":\"\"}]}";
+	struct hactl h = {.run_dir = dir, .state_dir = dir};
+	char copy[64], *argv[8];
+	int argc = words("events --since 10m", copy, sizeof(copy), argv);
+
+	(void)state;
+	setenv("TZ", "UTC", 1);
+	assert_int_equal(verb(&h, cmd_events, argc, argv, answer), 0);
+	assert_string_equal(out,
+	    "2026-09-21 14:13:20.123 bravo info    shop: handed to alpha "
+	    "[service]\n"
+	    "2026-09-21 14:13:20.124 alpha info    service shop: pulling -> "
+	    "starting: handed over\n"
+	    "(bravo does not answer: its later events are missing)\n");
+	argc = words("events --node", copy, sizeof(copy), argv);
+	assert_int_equal(verb(&h, cmd_events, argc, argv, answer), EX_USAGE);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(verbs_ask_what_they_say),
+	    cmocka_unit_test(events_of_both_nodes),
 	    cmocka_unit_test(refusals_are_told_with_their_code),
 	};
 	char path[64];

@@ -612,6 +612,43 @@ R11_late_check_degrades(void **state)
 	contains(w.nodes[ALPHA].notes, "answers its checks again");
 }
 
+/* The status of a step is a check as any other: late degrades, bad moves. */
+static void
+R11_status_of_a_step(void **state)
+{
+	struct svc_status st;
+
+	(void)state;
+	shop_on_alpha();
+	w.nodes[ALPHA].result[COMMAND][SVC_DO_STATUS] = -1;
+	run(10 * 1000);
+	expect(ALPHA, SHOP, RUNNING);
+	svc_status(w.nodes[ALPHA].svc, &st);
+	assert_true(st.services[SHOP].degraded);
+	/* Late and bad in one round: the bad one counts. */
+	w.nodes[ALPHA].result[N_STEPS][SVC_DO_STATUS] = 1;
+	run(20 * 1000);
+	expect(BRAVO, SHOP, RUNNING);
+	contains(w.nodes[ALPHA].notes, "[R11] check failed on alpha: exit 1");
+}
+
+/* A check that cannot even be killed is late, not bad. */
+static void
+R11_check_that_cannot_be_killed(void **state)
+{
+	struct svc_status st;
+
+	(void)state;
+	shop_on_alpha();
+	w.nodes[ALPHA].result[N_STEPS][SVC_DO_STATUS] = -1;
+	w.nodes[ALPHA].ignores_cancel = true;
+	run(30 * 1000);
+	expect(ALPHA, SHOP, RUNNING);
+	svc_status(w.nodes[ALPHA].svc, &st);
+	assert_true(st.services[SHOP].degraded);
+	expect(BRAVO, SHOP, STOPPED);
+}
+
 int
 main(void)
 {
@@ -645,6 +682,8 @@ main(void)
 	    T(R11_failed_check_restarts_then_moves),
 	    T(R11_failed_check_alone),
 	    T(R11_late_check_degrades),
+	    T(R11_status_of_a_step),
+	    T(R11_check_that_cannot_be_killed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
