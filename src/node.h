@@ -211,8 +211,7 @@ struct nd_ops {
 	/* After STOP: everything is stopped and said. */
 	void (*done)(void *ctx, bool clean);
 	/* What the peer gave to nd_tell; lent, unchecked. */
-	void (*told)(
-	    void *ctx, uint8_t peer, const uint8_t *bytes, size_t len);
+	void (*told)(void *ctx, uint8_t peer, const uint8_t *bytes, size_t len);
 	/* R12: reset this machine now, as the configuration wants it. */
 	void (*self_fence)(void *ctx, const char *why);
 };

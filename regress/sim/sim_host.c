@@ -276,8 +276,8 @@ op_told(void *ctx, uint8_t peer, const uint8_t *bytes, size_t len)
 	struct host *h = ctx;
 
 	(void)bytes;
-	violation(h->w, "events", "%s was told %zu bytes by %u", h->name, len,
-	    peer);
+	violation(
+	    h->w, "events", "%s was told %zu bytes by %u", h->name, len, peer);
 }
 
 static void
