@@ -24,8 +24,8 @@ fa_action_name(enum fa_action action)
 static const char *
 value_check(const char *value)
 {
-	return strpbrk(value, "\r\n") != NULL ? "a line end in a parameter"
-					      : NULL;
+	return value[strcspn(value, "\r\n")] != 0 ? "a line end in a parameter"
+						  : NULL;
 }
 
 int
