@@ -145,7 +145,7 @@ do_want(struct arb *a, struct arb_peer *p, const struct arb_event *e)
 	p->epoch = e->u.want.epoch;
 	p->active = e->u.want.active;
 	p->verify = e->u.want.verify_only;
-	p->leased = p->exhausted = false;
+	p->leased = p->off = p->exhausted = false;
 	p->level = 0;
 	p->verify_ms = ARB_VERIFY_MS;
 	p->last[0] = '\0';
@@ -159,14 +159,15 @@ do_want(struct arb *a, struct arb_peer *p, const struct arb_event *e)
 	ask_voters(a, p);
 	if (p->n_levels == 0) {
 		arb_set(a, p, ARB_ASK, "the voters are asked");
-		if (a->conf.n_voters == 0)
-			arb_input(a, p, ARB_IN_VOTES, NULL);
-		return;
+	} else {
+		p->next_at = arb_fence_delay(a, p);
+		arb_set(a, p, ARB_WAIT,
+		    mt_before(a->now, p->next_at)
+			? "the other one may fire first (R4)"
+			: "this node fires at once (R4)");
 	}
-	p->next_at = arb_fence_delay(a, p);
-	arb_set(a, p, ARB_WAIT,
-	    mt_before(a->now, p->next_at) ? "the other one may fire first (R4)"
-					  : "this node fires at once (R4)");
+	/* They may have answered already, about another peer. */
+	arb_input(a, p, ARB_IN_VOTES, e);
 }
 
 static void
@@ -180,12 +181,16 @@ do_rest(struct arb *a, struct arb_peer *p, const struct arb_event *e)
 	p->epoch = 0;
 	p->leased = false;
 	for (unsigned i = 0; i < a->conf.n_peers; i++)
-		wanted |= a->peers[i].state != ARB_IDLE;
+		wanted |= a->peers[i].state != ARB_IDLE && !a->peers[i].verify;
 	if (!wanted)
 		arb_vote_close(a);
 }
 
-/* Another epoch, or this node holds data by now. */
+/*
+ * Another epoch, or this node holds data by now.  A lease of the epoch before
+ * is not what is asked for; but what is off stays off, and one that was
+ * refused does not try again by asking for more (R13).
+ */
 static void
 do_want_more(struct arb *a, struct arb_peer *p, const struct arb_event *e)
 {
@@ -194,8 +199,13 @@ do_want_more(struct arb *a, struct arb_peer *p, const struct arb_event *e)
 		do_want(a, p, e);
 		return;
 	}
-	p->epoch = e->u.want.epoch;
 	p->active = e->u.want.active;
+	if (p->epoch != e->u.want.epoch) {
+		p->epoch = e->u.want.epoch;
+		p->leased = false;
+		if (p->state == ARB_WON && !p->off)
+			arb_set(a, p, ARB_ASK, "another epoch is wanted");
+	}
 	if (p->verify)
 		return;
 	ask_voters(a, p);
@@ -207,6 +217,9 @@ static void
 do_votes(struct arb *a, struct arb_peer *p, const struct arb_event *e)
 {
 	(void)e;
+	/* The question is another's, who asked for more. */
+	if (a->voting && a->vote_epoch != p->epoch)
+		return;
 	switch (arb_tally(a)) {
 	case TALLY_OPEN:
 		return;
@@ -240,6 +253,7 @@ static void
 do_confirm(struct arb *a, struct arb_peer *p, const struct arb_event *e)
 {
 	arb_fence_stop(a, p);
+	p->off = true;
 	arb_set(a, p, ARB_WON, "the operator confirmed");
 	arb_verdict(a, p, ARB_VERDICT_OFF, "R5",
 	    "the operator confirmed that it is off");
@@ -303,8 +317,8 @@ static const struct cell table[ARB_IN_N][ARB_STATE_N] = {
 		{do_nothing, S(FROZEN)},
 	},
 	[ARB_IN_WANT] = {
-		{do_want, AGAIN},
-		{do_want_more, AGAIN},
+		{do_want, AGAIN | COUNTED},
+		{do_want_more, AGAIN | COUNTED},
 		{do_want_more, AGAIN},
 		{do_want_more, S(OFF) | AGAIN},
 		{do_want_more, S(CHECK) | AGAIN},

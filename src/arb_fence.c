@@ -35,8 +35,9 @@ arb_fence_stop(struct arb *a, struct arb_peer *p)
 
 /*
  * R4: when to fire.  The one with the lease at once.  Without voters the one
- * that holds data; with voters that do not answer, it may be the peer who has
- * the lease and fires already.
+ * that holds data.  With voters that do not answer it may be the peer who has
+ * the lease and fires already, so that one waits as well; and the other twice
+ * as long, because nobody may hear the voters.
  */
 monotime_t
 arb_fence_delay(const struct arb *a, const struct arb_peer *p)
@@ -45,7 +46,11 @@ arb_fence_delay(const struct arb *a, const struct arb_peer *p)
 
 	if (p->leased || (a->conf.n_voters == 0 && p->active))
 		return a->now;
-	return mt_add_ms(a->now, delay > ARB_DELAY_MS ? delay : ARB_DELAY_MS);
+	if (delay < ARB_DELAY_MS)
+		delay = ARB_DELAY_MS;
+	if (a->conf.n_voters > 0 && !p->active)
+		delay *= 2;
+	return mt_add_ms(a->now, delay);
 }
 
 void
@@ -54,7 +59,7 @@ arb_fence_fire(struct arb *a, struct arb_peer *p)
 	ASSERT(p->level < p->n_levels && p->token == 0);
 	p->began = a->now;
 	p->deadline = mt_add_ms(a->now, p->timeout_ms[p->level]);
-	arb_say(a, HAD_WARN, "R3", p, "fence level %u: %s, off", p->level + 1,
+	arb_say(a, HAD_WARN, "R3", p, "fence level %u: %s, off", p->level + 1u,
 	    p->agent[p->level]);
 	arb_set(a, p, ARB_OFF, "an agent is told");
 	run(a, p, ARB_DO_OFF);
@@ -72,7 +77,7 @@ frozen(struct arb *a, struct arb_peer *p)
 static void
 level_failed(struct arb *a, struct arb_peer *p, const char *how)
 {
-	arb_say(a, HAD_ERR, "R5", p, "fence level %u: %s %s%s%s", p->level + 1,
+	arb_say(a, HAD_ERR, "R5", p, "fence level %u: %s %s%s%s", p->level + 1u,
 	    p->agent[p->level], how, p->last[0] != '\0' ? ": " : "", p->last);
 	arb_fence_stop(a, p);
 	if (++p->level < p->n_levels) {
@@ -116,13 +121,17 @@ arb_fence_tick(struct arb *a, struct arb_peer *p, const struct arb_event *e)
 {
 	(void)e;
 	if (!mt_before(a->now, p->deadline)) {
-		p->last[0] = '\0';
+		bool hangs = p->token != 0;
+
+		/* What it said before is not why. */
+		if (hangs)
+			p->last[0] = '\0';
 		if (p->state == ARB_VERIFY)
 			verify_failed(a, p);
 		else
 			level_failed(a, p,
-			    p->action == ARB_DO_OFF ? "did not answer in time"
-						    : "says it is not off");
+			    hangs ? "did not answer in time"
+				  : "did not verify in time that it is off");
 		return;
 	}
 	if (mt_before(a->now, p->next_at))
@@ -149,6 +158,7 @@ is_off(struct arb *a, struct arb_peer *p)
 	snprintf(
 	    text, sizeof(text), "%s says that it is off", p->agent[p->level]);
 	arb_fence_stop(a, p);
+	p->off = true;
 	arb_set(a, p, ARB_WON, "verified off");
 	arb_verdict(a, p, ARB_VERDICT_OFF, "R3", text);
 }
@@ -197,13 +207,17 @@ arb_test_end(struct arb *a, struct arb_peer *p, const char *why)
 	if (!p->testing)
 		return;
 	p->testing = false;
+	p->level = 0;
 	arb_fence_stop(a, p);
-	if (why != NULL)
+	/* One that was given up says nothing about the agents. */
+	if (why != NULL) {
 		snprintf(
 		    p->report + used, sizeof(p->report) - used, "%s\n", why);
-	else
-		p->tested = a->now;
-	p->test_ok = why == NULL && !p->test_bad;
+		a->ops->reply(a->ctx, p->test_token, false, p->report);
+		return;
+	}
+	p->tested = a->now;
+	p->test_ok = !p->test_bad;
 	if (p->test_ok)
 		p->exhausted = false;
 	arb_say(a, p->test_ok ? HAD_INFO : HAD_ERR, "R5", p, "fence test %s",
@@ -259,7 +273,7 @@ arb_test_done(struct arb *a, struct arb_peer *p, const struct arb_event *e)
 	p->token = 0;
 	p->test_bad |= !ok;
 	snprintf(p->report + used, sizeof(p->report) - used,
-	    "level %u: %s: %s: %s%s%s\n", p->level + 1, p->agent[p->level],
+	    "level %u: %s: %s: %s%s%s\n", p->level + 1u, p->agent[p->level],
 	    p->action == ARB_DO_MONITOR ? "monitor" : "status",
 	    result_text(res), text != NULL && text[0] != '\0' ? ": " : "",
 	    text != NULL ? text : "");

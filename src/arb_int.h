@@ -38,7 +38,8 @@ struct arb_peer {
 	/* What is wanted. */
 	uint64_t epoch;
 	bool active, verify;
-	bool leased; /* verdict LEASE was given */
+	bool leased; /* verdict LEASE was given, of that epoch */
+	bool off; /* verdict OFF was given */
 	/* The agent that runs. */
 	uint32_t token; /* 0 = none */
 	enum arb_action action;

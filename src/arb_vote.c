@@ -34,8 +34,15 @@ arb_tally(const struct arb *a)
 		return TALLY_STUCK;
 	if (granted >= majority(a))
 		return TALLY_WON;
-	if (a->conf.n_voters - denied < majority(a))
+	if (a->conf.n_voters - denied < majority(a)) {
+		/* Of an even number each may have half, and nobody more. */
+		if (a->conf.n_voters - granted < majority(a))
+			return TALLY_STUCK;
+		if (denied < majority(a) &&
+		    granted + denied + none < a->conf.n_voters)
+			return TALLY_OPEN;
 		return TALLY_LOST;
+	}
 	/* So few are left that no answer could change it. */
 	if (granted + denied + none == a->conf.n_voters ||
 	    a->conf.n_voters - denied - none < majority(a))
@@ -167,7 +174,9 @@ arb_vote_event(struct arb *a, const struct arb_event *e)
 		v->holder = e->u.vote.holder;
 		v->holder_epoch = e->u.vote.holder_epoch;
 	}
-	if (!v->asked || e->u.vote.epoch != a->vote_epoch) {
+	/* What was granted or denied is so for ever, whenever it was asked. */
+	if (!a->voting || e->u.vote.epoch != a->vote_epoch ||
+	    (!v->asked && e->u.vote.vote == ARB_VOTE_UNREACHABLE)) {
 		tell_spent(a);
 		return;
 	}
@@ -180,7 +189,7 @@ arb_vote_event(struct arb *a, const struct arb_event *e)
 	 * Denied by a lease of this node itself, above the epoch: nobody has
 	 * it, and the next question will be put above it.
 	 */
-	if (v->vote == ARB_VOTE_DENIED && v->holder == a->conf.self)
+	if (v->vote == ARB_VOTE_DENIED && e->u.vote.holder == a->conf.self)
 		v->vote = ARB_VOTE_UNREACHABLE;
 	tell_spent(a);
 }
