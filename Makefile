@@ -169,6 +169,7 @@ HAD := \
 	src/drive_ctl.c \
 	src/drive_events.c \
 	src/drive_json.c \
+	src/drive_json_arb.c \
 	src/drive_net.c \
 	src/drive_reload.c \
 	src/drive_vip.c \
@@ -180,6 +181,7 @@ HACTL := \
 	src/hactl_ask.c \
 	src/hactl_cmd.c \
 	src/hactl_conf.c \
+	src/hactl_fence.c \
 	src/hactl_lock.c \
 	src/hactl_table.c \
 	src/hactl_text.c \

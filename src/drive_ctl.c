@@ -221,6 +221,8 @@ static const struct op {
     [ND_OP_MOVE] = {"move", .node = true, .service = true},
     [ND_OP_START] = {"start", .service = true},
     [ND_OP_STOP] = {"stop", .service = true},
+    [ND_OP_FENCE_TEST] = {"fence-test", .node = true},
+    [ND_OP_FENCE_CONFIRM] = {"fence-confirm", .node = true},
 };
 
 /* Resolves the names; false after an answer that says which is wrong. */
@@ -293,21 +295,47 @@ plan_resync(struct drive *d, const struct nd_event *e, char *text, size_t size)
 	    (unsigned long long)v->dirty_bytes, conf_node(d->conf, from)->name);
 }
 
+static void
+plan_fence(struct drive *d, const struct nd_event *e, char *text, size_t size)
+{
+	const struct conf_node *n = conf_node(d->conf, e->u.op.node);
+
+	if (e->u.op.op == ND_OP_FENCE_TEST)
+		snprintf(text, size,
+		    "run monitor and status of %u agents of %s; nothing is "
+		    "switched off\ninterruption: none",
+		    n->n_fences, n->name);
+	else
+		snprintf(text, size,
+		    "if it is undecided: take %s for off, raise the epoch "
+		    "above %llu and act alone\ninterruption: none, it ends "
+		    "one\nrisk: if %s is not off, both write to the data",
+		    n->name, (unsigned long long)d->status->epoch, n->name);
+}
+
+static bool
+needs_plan(enum nd_op op)
+{
+	return op == ND_OP_SEED || op == ND_OP_RESYNC ||
+	       op == ND_OP_FENCE_TEST || op == ND_OP_FENCE_CONFIRM;
+}
+
 /* The plans of what no core plans; true if it was answered. */
 static bool
 ask_plan(struct drive *d, uint64_t token, const struct nd_event *e)
 {
 	char text[512];
 
-	if (!e->u.op.dry_run ||
-	    (e->u.op.op != ND_OP_SEED && e->u.op.op != ND_OP_RESYNC))
+	if (!e->u.op.dry_run || !needs_plan(e->u.op.op))
 		return false;
 	nd_status(d->nd, drive_now(), d->status);
 	if (e->u.op.op == ND_OP_SEED)
 		plan_seed(d, conf_node(d->conf, e->u.op.node)->name, text,
 		    sizeof(text));
-	else
+	else if (e->u.op.op == ND_OP_RESYNC)
 		plan_resync(d, e, text, sizeof(text));
+	else
+		plan_fence(d, e, text, sizeof(text));
 	drive_reply(d, token, 0, text);
 	return true;
 }
@@ -324,7 +352,9 @@ ask_op(struct drive *d, uint64_t token, enum nd_op op, const json_t *req)
 	e.u.op.force = json_is_true(json_object_get(req, "force"));
 	if (!op_names(d, token, &ops[op], req, &e))
 		return;
-	if (op == ND_OP_SEED && e.u.op.node == d->self) {
+	if ((op == ND_OP_SEED || op == ND_OP_FENCE_TEST ||
+		op == ND_OP_FENCE_CONFIRM) &&
+	    e.u.op.node == d->self) {
 		bad(d, token, "this node is up; name its peer, not",
 		    text_of(req, "node"));
 		return;

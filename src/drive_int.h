@@ -204,6 +204,8 @@ json_t *drive_json_status(struct drive *);
 json_t *drive_json_links(struct drive *);
 json_t *drive_json_volumes(struct drive *);
 json_t *drive_json_locks(struct drive *, const char *name, bool blocked);
+/* drive_json_arb.c; of the status that was taken last. */
+json_t *drive_json_arbiters(struct drive *, monotime_t now);
 json_t *drive_json_note(const struct drive_note *);
 
 #endif

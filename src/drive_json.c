@@ -372,6 +372,7 @@ drive_json_status(struct drive *d)
 	json_object_set_new(o, "services", services(d, now));
 	json_object_set_new(o, "volumes", volumes(d));
 	json_object_set_new(o, "addresses", addresses(d, now));
+	json_object_set_new(o, "arbiters", drive_json_arbiters(d, now));
 	json_object_set_new(o, "daemon", daemon_object(d));
 	put_s(o, "forecast", s->forecast);
 	return o;

@@ -31,6 +31,8 @@ static const struct command {
     {"standby", cmd_standby, "[-y] NODE: drain a node"},
     {"online", cmd_online, "NODE: take part again"},
     {"seed", cmd_seed, "--peer-is-down NODE: start without the peer"},
+    {"fence", cmd_fence, "test NODE | [-y] confirm NODE: it is off"},
+    {"lockdisk", cmd_lockdisk, "create PATH"},
     {"reload", cmd_reload, "read the configuration again"},
     {"volume", cmd_volume, "create|dump|resync NAME"},
     {"lock", cmd_lock, "[-s SPACE] [-m MODE] [-n|-w S] NAME [-- COMMAND]"},

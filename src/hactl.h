@@ -95,6 +95,10 @@ int cmd_seed(struct hactl *, int argc, char **argv);
 int cmd_reload(struct hactl *, int argc, char **argv);
 int cmd_lock(struct hactl *, int argc, char **argv);
 
+/* hactl_fence.c */
+int cmd_fence(struct hactl *, int argc, char **argv);
+int cmd_lockdisk(struct hactl *, int argc, char **argv); /* no daemon */
+
 /* hactl_volume.c, hactl_conf.c: these work without a daemon */
 int cmd_volume(struct hactl *, int argc, char **argv);
 int cmd_keygen(struct hactl *, int argc, char **argv);

@@ -175,6 +175,39 @@ orders(const json_t *o, FILE *f)
 		fprintf(f, "*** this node is to be RESET (R12) ***\n");
 }
 
+/* Who decides about a silent peer; nothing if nobody is configured. */
+static void
+arbiters_table(const json_t *o, FILE *f)
+{
+	static const char *const head[] = {
+	    "ARBITER", "NAME", "OF", "STATE", "LEASE"};
+	const json_t *list = json_object_get(o, "arbiters"), *a;
+	struct table t = {0};
+	size_t i;
+
+	if (json_array_size(list) == 0)
+		return;
+	table_row(&t, head, NITEMS(head));
+	json_array_foreach(list, i, a)
+	{
+		const char *of = s_of(a, "node"), *holder = s_of(a, "holder");
+		char state[48], age[24], lease[64] = "-";
+		const char *cells[] = {s_of(a, "kind"), s_of(a, "name"),
+		    *of != '\0' ? of : "-", state, lease};
+		bool tested = json_object_get(a, "tested_ms") != NULL &&
+			      i_of(a, "tested_ms") >= 0;
+
+		format_age(i_of(a, "tested_ms"), age, sizeof(age));
+		snprintf(state, sizeof(state), "%s%s%s%s", s_of(a, "state"),
+		    tested ? " " : "", tested ? age : "", tested ? " ago" : "");
+		if (*holder != '\0')
+			snprintf(lease, sizeof(lease), "%s, epoch %lld", holder,
+			    (long long)i_of(a, "holder_epoch"));
+		table_row(&t, cells, NITEMS(cells));
+	}
+	table_print(&t, "  ", f);
+}
+
 void
 text_status(const json_t *o, FILE *f)
 {
@@ -196,6 +229,7 @@ text_status(const json_t *o, FILE *f)
 	links_table(o, f);
 	services_table(o, f);
 	addresses_table(o, f);
+	arbiters_table(o, f);
 	fprintf(f, "%s\n", s_of(o, "forecast"));
 }
 

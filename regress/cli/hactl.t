@@ -45,6 +45,17 @@ is "a prefix of thaw with --all" 69 "had does not answer" $h th --all
 is "stop with -y anywhere" 69 "had does not answer" $h stop -y shop
 is "sto is stop, stat is status" 69 "had does not answer" $h -y sto shop
 is "t is takeover or thaw" 64 "ambiguous command 't'" $h t
+is "fence wants a verb and a node" 64 "fence test\|confirm NODE" $h fence test
+is "fence: an unknown verb" 64 "fence test\|confirm NODE" $h fence kill bravo
+is "fence confirm wants the name again" 64 "not confirmed" sh -c "echo no | $h fence confirm bravo"
+is "fence confirm, typed" 69 "had does not answer" sh -c "echo bravo | $h fence confirm bravo"
+sed "s#^cluster .*#&\n\tlock disk \"$tmp/disk\"#" regress/conf/good/witness.conf >"$tmp/disk.conf"
+is "lockdisk: one that is not configured" 64 "no lock disk of" $h -f "$tmp/disk.conf" lockdisk create "$tmp/other"
+is "lockdisk: what would happen" 0 "becomes a lock disk of cluster" $h -f "$tmp/disk.conf" --dry-run lockdisk create "$tmp/disk"
+is "lockdisk: the dry run made nothing" 1 "" test -e "$tmp/disk"
+is "lockdisk: created" 0 "a lock disk of cluster" $h -f "$tmp/disk.conf" lockdisk create "$tmp/disk"
+is "lockdisk: its leases are not lost by mistake" 73 "-y does it nevertheless" $h -f "$tmp/disk.conf" lockdisk create "$tmp/disk"
+is "lockdisk: -y" 0 "a lock disk of cluster" $h -f "$tmp/disk.conf" -y lockdisk create "$tmp/disk"
 is "standby wants a node" 64 "standby .*NODE" $h standby
 is "events: a bad time is refused" 64 "events \[--since" $h events --since soon
 is "volume: wrong use shows the use" 64 "volume create" $h volume create
