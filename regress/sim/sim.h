@@ -12,7 +12,11 @@
  *	sim_svc.c	steps, exports, addresses behind their guard
  *	sim_vol.c	the writer of the volume and what it may read back
  *	sim_lock.c	clients of the lock manager
+ *	sim_conf.c	the configuration that a seed draws
+ *	sim_arb.c	voters, fence agents, watchdogs, ping nodes, adverts
  *	sim_judge.c	the invariants
+ *	sim_exam.c	the last questions: one node and one arbiter alive (I6),
+ *			only an arbiter or a link lost (I7)
  *	sim_swarm.c	faults at random
  *	sim_scene*.c	named stories
  */
@@ -38,6 +42,26 @@ enum {
 	LOCKERS = 4, /* clients per host */
 	LOCK_NAMES = 3,
 	OPS_MAX = 64, /* operator requests under way */
+	LEVELS = 2, /* fence agents of a node */
+	VOTERS = 4, /* the witness and lock disks */
+	AGENT_JOBS = 4,
+};
+
+/* What the configuration has.  None of the first five: takeover. */
+enum {
+	W_WAIT = 1, /* silent peer wait */
+	W_FENCE = 2,
+	W_WITNESS = 4,
+	W_DISKS = 8, /* two lock disks */
+	W_DISK = 16, /* one more */
+	W_WATCHDOG = 32,
+	W_PINGS = 64,
+	W_SYSRQ = 128, /* self fence sysrq */
+	W_STARVE = 256, /* self fence watchdog */
+	W_DOMAIN = 512, /* the kernel says that both links share a device */
+	W_ADVERTS = 1024, /* the daemons announce themselves on the LAN */
+	W_VOTERS = W_WITNESS | W_DISKS | W_DISK,
+	W_ARBITER = W_FENCE | W_VOTERS,
 };
 
 #define MS INT64_C(1000)
@@ -70,6 +94,8 @@ enum source {
 	FROM_CTL,
 	FROM_VOL,
 	FROM_LOCK,
+	FROM_ARB,
+	FROM_PING,
 	FROM_NET, /* + index of the association */
 	SOURCES = FROM_NET + 8,
 };
@@ -103,7 +129,8 @@ enum { DISK_OPS = 512 };
 struct disk {
 	struct mmeta_layout layout;
 	uint8_t stable[DISK_BYTES], cache[DISK_BYTES];
-	uint8_t dirty[SECTORS]; /* cache differs from stable */
+	uint64_t dirty[SECTORS / 64]; /* bitmap: cache differs from stable */
+	uint64_t touched[SECTORS / 64]; /* since the copies were compared */
 	uint8_t bad[SECTORS]; /* BAD_* */
 	struct disk_op ops[DISK_OPS];
 	uint32_t serial;
@@ -126,12 +153,17 @@ struct host {
 	unsigned idx;
 	const char *name; /* borrowed */
 	bool powered, running, paused, pumping, pump_due, stopping;
+	bool frozen; /* the whole machine: kernel, disk and watchdog too */
 	int64_t paused_at, stopped_us; /* when; total of it */
+	/* Until then its kernel's leases and its daemon may believe what was
+	 * true before the machine stood still; see machine_thaw. */
+	int64_t trust_at;
 	uint32_t gen; /* of the daemon; of powered: see boot */
 	uint32_t boot;
 	int64_t clock_true, clock_local;
 	int drift_ppm;
 	uint64_t timer_serial;
+	int64_t timer_at; /* its clock; INT64_MAX: none */
 	struct nd *nd; /* owned */
 	struct mail *inbox, **inbox_end; /* owned */
 	struct sf_record record;
@@ -159,6 +191,56 @@ struct host {
 		bool used;
 	} jobs[16];
 	struct nd_status *st; /* owned; scratch */
+	/* arbitration */
+	bool watchdog, starving; /* its watchdog runs; it is not to be fed */
+	bool clean; /* ended so that the watchdog was disarmed */
+	int64_t fed_at;
+	bool ping_cut, ping_told, pings_up;
+	int64_t ping_since; /* that it differs from what was told */
+	struct { /* what its daemon asked of a voter */
+		uint32_t serial;
+		uint64_t epoch;
+		bool open, up; /* waits; was told that it answers */
+		int64_t since; /* that this is not so */
+	} ask[VOTERS];
+	struct { /* agents that run */
+		bool used;
+		uint32_t token;
+		uint8_t level;
+		enum arb_action action;
+	} agents[AGENT_JOBS];
+	/* within the last minute; I8 */
+	struct {
+		int64_t since;
+		unsigned votes[VOTERS], offs[LEVELS], queries[LEVELS];
+	} tries;
+	unsigned resets; /* by a watchdog, an agent or itself */
+};
+
+/* Grants an epoch to one node, for ever. */
+struct voter {
+	uint64_t epoch; /* durable */
+	uint8_t holder;
+	bool witness;
+	bool down, cut[HOSTS], read_only;
+	int lost_permille; /* of the answers */
+	int64_t slow_us;
+};
+
+/* One level of the agents that switch a host off. */
+enum agent_how {
+	AG_GOOD,
+	AG_FAIL,
+	AG_HANG,
+	AG_LATE, /* says it is done, and it will be */
+	AG_BOASTS, /* says it is done, does nothing, but status is true */
+	AG_MUTE, /* does it, and cannot say */
+	AG_LIAR, /* does nothing and says that it is off */
+	AG_HOWS
+};
+struct agent {
+	enum agent_how how;
+	bool cut[HOSTS]; /* from that host */
 };
 
 struct msg {
@@ -197,6 +279,8 @@ enum { ASSOCS = 2 + LINKS };
 /* One direction of a link, from host d. */
 struct wire_dir {
 	bool cut;
+	bool clogged; /* heartbeats pass, nothing else */
+	int twice_permille; /* heartbeats that come twice */
 	int loss_permille;
 	int64_t delay_us, jitter_us;
 	int64_t changed; /* when cut changed */
@@ -255,14 +339,25 @@ struct world {
 	uint64_t seq;
 	struct ev **heap; /* owned */
 	size_t heap_n, heap_size;
+	struct ev *spare; /* owned; linked by data */
 	uint64_t hash;
 	bool verbose, quiet, failed;
 	const char *scene; /* borrowed; NULL: a random run */
 	FILE *out; /* borrowed */
 
 	struct conf *conf; /* owned */
+	uint32_t with; /* W_* */
 	bool takeover; /* silent peer takeover */
 	struct host host[HOSTS];
+	struct voter voter[VOTERS];
+	unsigned n_voters;
+	struct agent agent[HOSTS][LEVELS]; /* that switch this host off */
+	bool stays_off; /* what was fenced does not boot by itself */
+	/*
+	 * An agent lied, an operator did, or the loser of a vote that it did
+	 * not hear of fired after its delay: what follows is not promised.
+	 */
+	bool lied;
 	struct link link[LINKS];
 	struct assoc assoc[ASSOCS];
 	int64_t late_us; /* a daemon hears so late, at most, that one is up */
@@ -289,7 +384,7 @@ struct world {
 	} ops[OPS_MAX];
 	uint64_t op_token;
 	int op_code; /* of the last answer */
-	char op_text[256];
+	char op_text[512];
 
 	/* the swarm */
 	uint32_t menu; /* kinds of faults */
@@ -302,7 +397,7 @@ struct world {
 
 	/* counted */
 	unsigned faults, failovers, violations;
-	unsigned acks, reads, grants, excused;
+	unsigned acks, reads, grants, excused, fenced, leases, lies;
 	int active_host; /* that acknowledged last, -1 = none */
 
 	char *ring; /* owned; the last lines */
@@ -332,6 +427,10 @@ void violation(struct world *, const char *rule, const char *fmt, ...)
     PRINTF_LIKE(3, 4);
 void print_ring(struct world *, unsigned lines);
 
+/* sim_conf.c */
+uint32_t conf_draw(uint64_t seed);
+struct conf *conf_make(uint64_t seed, uint32_t with);
+
 /* sim_host.c */
 void host_init(struct host *, struct world *, unsigned idx);
 void host_free(struct host *);
@@ -345,6 +444,13 @@ void daemon_kill(struct host *); /* SIGKILL */
 void daemon_stop(struct host *); /* SIGTERM */
 void daemon_pause(struct host *);
 void daemon_resume(struct host *);
+/* The whole machine stands still, and its clock jumps when it goes on. */
+void machine_freeze(struct host *);
+void machine_thaw(struct host *, bool jump);
+void clock_jump(struct host *, int64_t us);
+void clock_drift(struct host *, int ppm);
+/* Inside a machine that stands still nothing happens: it will, later. */
+bool held(struct world *, struct ev *);
 void deliver(struct host *, struct mail *);
 struct mail *mail_new(struct host *, enum nd_ev, enum source);
 struct mail *mail_bytes(
@@ -354,6 +460,22 @@ void deliver_in(struct host *, struct mail *, int64_t us);
 const struct nd_status *status(struct host *);
 uint64_t operator(struct host *, enum nd_op, int service, uint8_t node);
 uint64_t operator_resync(struct host *, uint8_t from);
+
+/* sim_arb.c */
+void arb_init(struct world *);
+void arb_started(struct host *);
+void arb_gone(struct host *); /* its daemon is */
+void arb_heal(struct world *);
+void arb_vote(struct host *, uint8_t voter, uint64_t epoch);
+void arb_fence(struct host *, uint8_t node, uint8_t level, enum arb_action,
+    uint32_t token);
+void arb_fence_cancel(struct host *, uint32_t token);
+void arb_self_fence(struct host *, const char *why);
+/* It boots again by itself. */
+void machine_reset(struct host *, const char *why);
+/* Could it be decided from here: a level that works, or enough voters? */
+bool arb_works(const struct world *, const struct host *);
+bool voter_reaches(const struct world *, const struct host *, unsigned voter);
 
 /* sim_net.c */
 void net_init(struct world *);
@@ -378,6 +500,8 @@ void disk_op(struct host *, const struct mir_io *);
 void disk_killed(struct host *); /* the daemon died, the kernel lives */
 void disk_power_cut(struct host *);
 void disk_destage(struct host *); /* some of the cache reaches the media */
+/* Compares what was touched in either cache since they were last the same. */
+bool disk_same(struct world *, uint64_t *where);
 
 /* sim_svc.c */
 void svc_step_go(struct host *, uint16_t service, uint8_t step, enum svc_action,
@@ -427,6 +551,9 @@ void judge_end(struct world *);
 const char *unsettled(struct world *); /* why not, one line */
 int runs_on(struct world *, uint16_t service); /* host or -1 */
 
+/* sim_exam.c */
+void exam(struct world *);
+
 /* sim_swarm.c */
 void swarm_begin(struct world *);
 void swarm_heal(struct world *);
@@ -435,9 +562,18 @@ void swarm_heal(struct world *);
 struct scene {
 	const char *name;
 	void (*fn)(struct world *);
-	bool wait; /* silent peer wait */
+	uint32_t with; /* W_* */
 };
-extern const struct scene scenes[];
-extern const unsigned n_scenes;
+#define SCENE(fn) #fn, fn
+extern const struct scene scenes[], scenes_arb[];
+extern const unsigned n_scenes, n_scenes_arb;
+struct host *alpha(struct world *);
+struct host *bravo(struct world *);
+void expect(struct world *, bool ok, const char *fmt, ...) PRINTF_LIKE(3, 4);
+enum mb_self self_of(struct host *);
+bool shop_runs(struct world *);
+/* Both up, in sync, the service on alpha, everybody at work. */
+void scene_begin(struct world *);
+void scene_end(struct world *); /* heals, and asks for liveness */
 
 #endif

@@ -17,13 +17,65 @@ place(const struct disk *d, enum mir_area area, uint64_t off)
 }
 
 static void
+set_bit(uint64_t *map, size_t s, bool on)
+{
+	if (on)
+		map[s / 64] |= UINT64_C(1) << s % 64;
+	else
+		map[s / 64] &= ~(UINT64_C(1) << s % 64);
+}
+
+static bool
+get_bit(const uint64_t *map, size_t s)
+{
+	return map[s / 64] >> s % 64 & 1;
+}
+
+/* The first that is set of from..end-1; end if there is none. */
+static size_t
+next_bit(const uint64_t *map, size_t from, size_t end)
+{
+	uint64_t word;
+
+	for (; from < end; from = (from | 63) + 1) {
+		word = map[from / 64] >> from % 64;
+		if (word != 0) {
+			from += (size_t)__builtin_ctzll(word);
+			break;
+		}
+	}
+	return from < end ? from : end;
+}
+
+static void
 write_sector(struct disk *d, size_t s, const uint8_t *bytes, bool stable)
 {
 	memcpy(d->cache + s * SECTOR, bytes, SECTOR);
 	d->bad[s] &= (uint8_t)~BAD_READ; /* written anew: remapped */
 	if (stable)
 		memcpy(d->stable + s * SECTOR, bytes, SECTOR);
-	d->dirty[s] = !stable;
+	set_bit(d->dirty, s, !stable);
+	set_bit(d->touched, s, true);
+}
+
+bool
+disk_same(struct world *w, uint64_t *where)
+{
+	struct disk *a = &w->host[0].disk, *b = &w->host[1].disk;
+	size_t n = a->layout.data_bytes / SECTOR;
+	uint64_t either[SECTORS / 64];
+
+	for (size_t i = 0; i < SECTORS / 64; i++)
+		either[i] = a->touched[i] | b->touched[i];
+	for (size_t s = next_bit(either, 0, n); s < n;
+	     s = next_bit(either, s + 1, n)) {
+		*where = s * SECTOR;
+		if (memcmp(a->cache + *where, b->cache + *where, SECTOR) != 0)
+			return false;
+	}
+	memset(a->touched, 0, sizeof(a->touched));
+	memset(b->touched, 0, sizeof(b->touched));
+	return true;
 }
 
 void
@@ -62,6 +114,7 @@ disk_format(struct host *h, bool keep)
 		mmeta_format_page(
 		    &sb, &d->layout, off, d->stable + d->layout.meta_off + off);
 	memcpy(d->cache, d->stable, sizeof(d->cache));
+	memset(d->touched, 0xff, sizeof(d->touched));
 }
 
 /* Reads, writes and flushes take effect when they complete. */
@@ -92,12 +145,12 @@ apply(struct disk *d, struct disk_op *op)
 			uint64_t s;
 
 			memcpy(&s, p, 8);
-			if (!d->dirty[s])
+			if (!get_bit(d->dirty, s))
 				continue;
 			memcpy(d->stable + s * SECTOR, p + 8, SECTOR);
 			if (memcmp(d->stable + s * SECTOR,
 				d->cache + s * SECTOR, SECTOR) == 0)
-				d->dirty[s] = 0;
+				set_bit(d->dirty, s, false);
 		}
 		break;
 	}
@@ -156,18 +209,18 @@ snapshot(struct disk *d, struct disk_op *op)
 {
 	uint64_t lo = op->area == MIR_META ? d->layout.meta_off : 0;
 	uint64_t hi = op->area == MIR_META ? DISK_BYTES : d->layout.data_bytes;
-	size_t n = 0;
+	size_t n = 0, end = hi / SECTOR;
 
-	for (size_t s = lo / SECTOR; s < hi / SECTOR; s++)
-		n += d->dirty[s];
+	for (size_t s = next_bit(d->dirty, lo / SECTOR, end); s < end;
+	     s = next_bit(d->dirty, s + 1, end))
+		n++;
 	op->copy = malloc(n * (SECTOR + 8) + 1);
 	if (op->copy == NULL)
 		exit(2);
 	op->n = n;
 	n = 0;
-	for (uint64_t s = lo / SECTOR; s < hi / SECTOR; s++) {
-		if (!d->dirty[s])
-			continue;
+	for (uint64_t s = next_bit(d->dirty, lo / SECTOR, end); s < end;
+	     s = next_bit(d->dirty, s + 1, end)) {
 		memcpy(op->copy + n * (SECTOR + 8), &s, 8);
 		memcpy(op->copy + n * (SECTOR + 8) + 8, d->cache + s * SECTOR,
 		    SECTOR);
@@ -249,12 +302,17 @@ tear(struct host *h, struct disk_op *op)
 	static const uint8_t zeroes[SECTOR];
 	int keep = (int)rnd_in(h->w, 0, 1000);
 
-	for (size_t i = 0; i < op->len / SECTOR; i++)
-		if (chance(h->w, keep))
-			memcpy(d->stable + off + i * SECTOR,
-			    op->cmd == MIR_WRITE ? op->copy + i * SECTOR
-						 : zeroes,
-			    SECTOR);
+	for (size_t i = 0; i < op->len / SECTOR; i++) {
+		uint64_t to = off + i * SECTOR;
+
+		if (!chance(h->w, keep))
+			continue;
+		memcpy(d->stable + to,
+		    op->cmd == MIR_WRITE ? op->copy + i * SECTOR : zeroes,
+		    SECTOR);
+		memcpy(d->cache + to, d->stable + to, SECTOR);
+		set_bit(d->touched, to / SECTOR, true);
+	}
 }
 
 void
@@ -263,11 +321,19 @@ disk_power_cut(struct host *h)
 	struct disk *d = &h->disk;
 	int keep = (int)rnd_in(h->w, 0, 1000);
 
-	for (size_t s = 0; s < SECTORS; s++) {
-		if (d->dirty[s] && chance(h->w, keep))
-			memcpy(d->stable + s * SECTOR, d->cache + s * SECTOR,
-			    SECTOR);
-		d->dirty[s] = 0;
+	/* Only where it is dirty does the cache differ. */
+	for (size_t s = next_bit(d->dirty, 0, SECTORS); s < SECTORS;
+	     s = next_bit(d->dirty, s + 1, SECTORS)) {
+		uint8_t *stable = d->stable + s * SECTOR;
+		uint8_t *cache = d->cache + s * SECTOR;
+
+		if (chance(h->w, keep)) {
+			memcpy(stable, cache, SECTOR);
+		} else {
+			memcpy(cache, stable, SECTOR);
+			set_bit(d->touched, s, true);
+		}
+		set_bit(d->dirty, s, false);
 	}
 	for (unsigned i = 0; i < DISK_OPS; i++) {
 		struct disk_op *op = &d->ops[i];
@@ -278,7 +344,6 @@ disk_power_cut(struct host *h)
 			tear(h, op);
 		op_free(op);
 	}
-	memcpy(d->cache, d->stable, sizeof(d->cache));
 }
 
 /* A cache empties itself too, in any order. */
@@ -287,10 +352,11 @@ disk_destage(struct host *h)
 {
 	struct disk *d = &h->disk;
 
-	for (size_t s = 0; s < SECTORS; s++) {
-		if (!d->dirty[s] || !chance(h->w, 300))
+	for (size_t s = next_bit(d->dirty, 0, SECTORS); s < SECTORS;
+	     s = next_bit(d->dirty, s + 1, SECTORS)) {
+		if (!chance(h->w, 300))
 			continue;
 		memcpy(d->stable + s * SECTOR, d->cache + s * SECTOR, SECTOR);
-		d->dirty[s] = 0;
+		set_bit(d->dirty, s, false);
 	}
 }

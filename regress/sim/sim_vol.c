@@ -39,14 +39,22 @@ unit_of(uint64_t off)
 	return (unsigned)(b * PER_BLOCK + off % BLOCK / SECTOR);
 }
 
+/* The eight bytes at i of a sector that holds a version. */
+static uint64_t
+word_of(unsigned i, unsigned unit, uint32_t version)
+{
+	if (i == 0)
+		return UINT64_C(0x5eed5eed) | (uint64_t)unit << 32;
+	return version | (uint64_t)(version * 2654435761u + i) << 32;
+}
+
 static void
 mark(uint8_t *p, unsigned unit, uint32_t version)
 {
-	put_u32(p, 0x5eed5eed);
-	put_u32(p + 4, unit);
-	for (unsigned i = 8; i < SECTOR; i += 8) {
-		put_u32(p + i, version);
-		put_u32(p + i + 4, version * 2654435761u + i);
+	for (unsigned i = 0; i < SECTOR; i += 8) {
+		uint64_t word = word_of(i, unit, version);
+
+		memcpy(p + i, &word, 8);
 	}
 }
 
@@ -54,13 +62,19 @@ mark(uint8_t *p, unsigned unit, uint32_t version)
 static uint32_t
 look(const uint8_t *p, unsigned unit)
 {
-	uint8_t want[SECTOR] = {0};
-	uint32_t version = get_u32(p + 8);
+	static const uint8_t zeroes[SECTOR];
+	uint32_t version;
 
-	if (memcmp(p, want, SECTOR) == 0)
+	if (memcmp(p, zeroes, SECTOR) == 0)
 		return 0;
-	mark(want, unit, version);
-	return memcmp(p, want, SECTOR) == 0 ? version : UINT32_MAX;
+	memcpy(&version, p + 8, 4);
+	for (unsigned i = 0; i < SECTOR; i += 8) {
+		uint64_t word = word_of(i, unit, version);
+
+		if (memcmp(p + i, &word, 8) != 0)
+			return UINT32_MAX;
+	}
+	return version;
 }
 
 static bool
@@ -106,24 +120,32 @@ written_before(const struct unit *u, int64_t issued)
 	return false;
 }
 
+static bool
+never_again(const struct unit *u, const struct version *v)
+{
+	for (unsigned i = 0; i < u->n; i++)
+		if (u->v[i].flushed && supersedes(&u->v[i], v))
+			return true;
+	return false;
+}
+
 /* What a flushed version has superseded can never come back. */
 static void
 prune(const struct world *w, struct unit *u)
 {
+	uint32_t over = 0;
 	unsigned n = 0;
-	struct unit old = *u;
 
-	if (being_read(w, u))
+	if (u->n < 2)
 		return;
-	for (unsigned i = 0; i < old.n; i++) {
-		bool over = false;
-
-		for (unsigned k = 0; k < old.n && !over; k++)
-			over = old.v[k].flushed &&
-			       supersedes(&old.v[k], &old.v[i]);
-		if (!over)
-			u->v[n++] = old.v[i];
-	}
+	for (unsigned i = 0; i < u->n; i++)
+		if (never_again(u, &u->v[i]))
+			over |= 1u << i;
+	if (over == 0 || being_read(w, u))
+		return;
+	for (unsigned i = 0; i < u->n; i++)
+		if (!(over >> i & 1))
+			u->v[n++] = u->v[i];
 	u->n = n;
 }
 

@@ -108,9 +108,15 @@ struct ev *
 at(struct world *w, int64_t when, void (*fn)(struct world *, struct ev *),
     struct host *h, uint32_t gen)
 {
-	struct ev *e = must(calloc(1, sizeof(*e)));
+	struct ev *e = w->spare;
 
 	ASSERT(when >= w->now);
+	if (e != NULL) {
+		w->spare = e->data;
+		memset(e, 0, sizeof(*e));
+	} else {
+		e = must(calloc(1, sizeof(*e)));
+	}
 	e->at = when;
 	e->seq = ++w->seq;
 	e->fn = fn;
@@ -139,7 +145,8 @@ run_until(struct world *w, int64_t when)
 		mix(w, (uint64_t)e->at);
 		e->fn(w, e);
 		free(e->data);
-		free(e);
+		e->data = w->spare;
+		w->spare = e;
 	}
 	if (!w->failed && w->now < when)
 		w->now = when;
@@ -219,6 +226,10 @@ violation(struct world *w, const char *rule, const char *fmt, ...)
 
 	if (w->failed)
 		return;
+	if (w->lied && rule[0] == 'I') {
+		w->excused++;
+		return;
+	}
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
@@ -238,73 +249,6 @@ violation(struct world *w, const char *rule, const char *fmt, ...)
 		    (unsigned long long)w->seed);
 }
 
-static const char conf_text[] =
-    "cluster sim {\n"
-    "	heartbeat %dms\n"
-    "	dead %dms\n"
-    "	silent peer %s\n"
-    "}\n"
-    "node alpha {\n"
-    "	id 1\n"
-    "	key \"sha256:00000000000000000000000000000000"
-    "00000000000000000000000000000001\"\n"
-    "	link cross 10.77.0.1 interface x0\n"
-    "	link lan 192.0.2.11 interface l0\n"
-    "}\n"
-    "node bravo {\n"
-    "	id 2\n"
-    "	key \"sha256:00000000000000000000000000000000"
-    "00000000000000000000000000000002\"\n"
-    "	link cross 10.77.0.2 interface x0\n"
-    "	link lan 192.0.2.12 interface l0\n"
-    "}\n"
-    "volume vol {\n"
-    "	device \"/sim/vol\"\n"
-    "	meta internal\n"
-    "	write disk\n"
-    "}\n"
-    "address web { 192.0.2.80/24 interface l0 }\n"
-    "address gate { 192.0.2.81/24 interface l0 }\n"
-    "service shop {\n"
-    "%s"
-    "	start {\n"
-    "		volume vol\n"
-    "		mount vol on \"/srv\" type ext4\n"
-    "		command prog {\n"
-    "			start \"up\"\n"
-    "			stop \"down\"\n"
-    "			timeout 5s\n"
-    "		}\n"
-    "		address web\n"
-    "	}\n"
-    "%s"
-    "}\n"
-    "service gate {\n"
-    "	start { address gate }\n"
-    "}\n"
-    "lockspace default { }\n";
-
-static struct conf *
-configure(struct world *w)
-{
-	static const int beats[][2] = {{100, 500}, {50, 200}, {100, 400}};
-	struct conf *c = must(calloc(1, sizeof(*c)));
-	char text[4096], complaints[2048];
-	struct conf_errors errors = {
-	    .text = complaints, .size = sizeof(complaints)};
-	const int *beat = beats[w->seed % NITEMS(beats)];
-	int n = snprintf(text, sizeof(text), conf_text, beat[0], beat[1],
-	    w->takeover ? "takeover" : "wait",
-	    w->seed % 3 == 0 ? "	prefer alpha\n" : "",
-	    w->seed % 5 == 0 ? "	check \"ok\" every 2s\n" : "");
-
-	if (conf_parse(c, "sim.conf", text, (size_t)n, &errors) < 0) {
-		fprintf(stderr, "%.*s", (int)errors.used, complaints);
-		exit(2);
-	}
-	return c;
-}
-
 struct world *
 world_new(uint64_t seed, const struct scene *scene, FILE *out, bool verbose)
 {
@@ -320,11 +264,13 @@ world_new(uint64_t seed, const struct scene *scene, FILE *out, bool verbose)
 	w->total_cut_at = NEVER;
 	w->active_host = -1;
 	w->scene = scene != NULL ? scene->name : NULL;
-	w->takeover = scene != NULL ? !scene->wait : (seed & 1) == 0;
-	w->conf = configure(w);
+	w->with = scene != NULL ? scene->with : conf_draw(seed);
+	w->takeover = (w->with & (W_WAIT | W_ARBITER)) == 0;
+	w->conf = conf_make(seed, w->with);
 	for (unsigned i = 0; i < HOSTS; i++)
 		host_init(&w->host[i], w, i);
 	net_init(w);
+	arb_init(w);
 	vol_init(w);
 	lock_init(w);
 	return w;
@@ -341,6 +287,10 @@ world_free(struct world *w)
 		struct ev *e = w->heap[--w->heap_n];
 
 		free(e->data);
+		free(e);
+	}
+	for (struct ev *e = w->spare, *next; e != NULL; e = next) {
+		next = e->data;
 		free(e);
 	}
 	free(w->heap);
