@@ -60,6 +60,20 @@ help(struct world *w)
 	}
 }
 
+/* What operators have frozen or stopped goes on. */
+static void
+undo(struct world *w)
+{
+	struct host *h = &w->host[w->host[0].running ? 0 : 1];
+
+	if (!h->running || w->failed)
+		return;
+	operator(h, ND_OP_THAW, -1, 0);
+	for (int i = 0; i < SERVICES; i++)
+		operator(h, ND_OP_START, i, 0);
+	run_ms(w, 5000);
+}
+
 static void
 liveness(struct world *w)
 {
@@ -67,6 +81,8 @@ liveness(struct world *w)
 
 	swarm_heal(w);
 	run_ms(w, FIRST_MS);
+	if (!w->failed && !settled(w))
+		undo(w);
 	if (w->failed)
 		return;
 	if (!settled(w)) {
@@ -134,15 +150,17 @@ one_seed(uint64_t seed, bool verbose, struct totals *t)
 static int
 one_scene(const char *name, bool verbose, struct totals *t)
 {
-	for (unsigned i = 0; i < n_scenes; i++) {
+	for (unsigned i = 0; i < n_scenes + n_scenes_arb; i++) {
+		const struct scene *sc =
+		    i < n_scenes ? &scenes[i] : &scenes_arb[i - n_scenes];
 		struct world *w;
 
-		if (strcmp(scenes[i].name, name) != 0)
+		if (strcmp(sc->name, name) != 0)
 			continue;
-		w = world_new(1000 + i, &scenes[i], stdout, verbose);
+		w = world_new(1000 + i, sc, stdout, verbose);
 		running = w;
 		swarm_begin(w);
-		scenes[i].fn(w);
+		sc->fn(w);
 		running = NULL;
 		tell(w, t);
 		world_free(w);
@@ -182,6 +200,8 @@ main(int argc, char **argv)
 		else if (c == 'l') {
 			for (unsigned i = 0; i < n_scenes; i++)
 				printf("%s\n", scenes[i].name);
+			for (unsigned i = 0; i < n_scenes_arb; i++)
+				printf("%s\n", scenes_arb[i].name);
 			return 0;
 		} else
 			return usage();

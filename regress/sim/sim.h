@@ -352,6 +352,7 @@ struct world {
 	struct voter voter[VOTERS];
 	unsigned n_voters;
 	struct agent agent[HOSTS][LEVELS]; /* that switch this host off */
+	unsigned arb_faults; /* of voters, agents and ping nodes; heal as one */
 	bool stays_off; /* what was fenced does not boot by itself */
 	/*
 	 * An agent lied, an operator did, or the loser of a vote that it did

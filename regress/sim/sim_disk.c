@@ -184,7 +184,7 @@ ev_disk(struct world *w, struct ev *e)
 	struct disk_op *op = &h->disk.ops[e->a];
 	struct mail *m;
 
-	if (!op->used || op->serial != e->b || h->gen != e->gen)
+	if (held(w, e) || !op->used || op->serial != e->b || h->gen != e->gen)
 		return;
 	m = mail_new(h, ND_EV_DISK, FROM_DISK);
 	m->e.u.disk.vol = 0;

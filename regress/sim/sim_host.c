@@ -63,22 +63,47 @@ deliver_in(struct host *h, struct mail *m, int64_t us)
 	at(h->w, h->w->now + us, ev_mail, h, m->gen)->data = m;
 }
 
-static void
-op_timer(void *ctx, monotime_t when)
+bool
+held(struct world *w, struct ev *e)
 {
-	struct host *h = ctx;
+	struct ev *again;
+
+	if (!e->h->frozen)
+		return false;
+	again = at(w, w->now + 5 * MS, e->fn, e->h, e->gen);
+	again->a = e->a;
+	again->b = e->b;
+	again->c = e->c;
+	again->data = e->data;
+	again->len = e->len;
+	e->data = NULL;
+	return true;
+}
+
+/* What was armed before counts no more, be it in the inbox already. */
+static void
+arm(struct host *h)
+{
 	struct world *w = h->w;
 	struct mail *m;
-	int64_t t;
+	int64_t t = true_of(h, h->timer_at);
 
 	h->timer_serial++;
-	t = true_of(h, when.us);
 	if (t == NEVER)
 		return;
 	m = mail_new(h, ND_EV_TIMER, FROM_TIMER);
 	m->serial = h->timer_serial;
 	t = t < w->now ? w->now : t;
 	deliver_in(h, m, t - w->now + rnd_in(w, 0, LOOP_LAG_US));
+}
+
+static void
+op_timer(void *ctx, monotime_t when)
+{
+	struct host *h = ctx;
+
+	h->timer_at = when.us;
+	arm(h);
 }
 
 /* On the worker: the new record replaces the old one at one moment. */
@@ -265,6 +290,7 @@ op_done(void *ctx, bool clean)
 	struct host *h = ctx;
 
 	say(h->w, "%s is stopped, %s", h->name, clean ? "clean" : "not clean");
+	h->clean = clean;
 	at(h->w, h->w->now + rnd_in(h->w, 10 * MS, 60 * MS), ev_exit, h,
 	    h->gen);
 }
@@ -283,9 +309,26 @@ op_told(void *ctx, uint8_t peer, const uint8_t *bytes, size_t len)
 static void
 op_self_fence(void *ctx, const char *why)
 {
-	struct host *h = ctx;
+	arb_self_fence(ctx, why);
+}
 
-	say(h->w, "%s resets itself: %s", h->name, why);
+static void
+op_vote(void *ctx, uint8_t voter, uint64_t epoch)
+{
+	arb_vote(ctx, voter, epoch);
+}
+
+static void
+op_fence(void *ctx, uint8_t node, uint8_t level, enum arb_action action,
+    uint32_t token)
+{
+	arb_fence(ctx, node, level, action, token);
+}
+
+static void
+op_fence_cancel(void *ctx, uint32_t token)
+{
+	arb_fence_cancel(ctx, token);
 }
 
 static const struct nd_ops ops = {
@@ -304,6 +347,9 @@ static const struct nd_ops ops = {
     .announce = op_announce,
     .lock_send = op_lock_send,
     .lock_close = op_lock_close,
+    .vote = op_vote,
+    .fence = op_fence,
+    .fence_cancel = op_fence_cancel,
     .reply = op_reply,
     .done = op_done,
     .self_fence = op_self_fence,
@@ -354,6 +400,9 @@ give(struct host *h, struct mail *m)
 		m->e.u.step.text = m->text;
 	} else if (m->e.type == ND_EV_EXPORTED) {
 		m->e.u.exported.text = m->text;
+	} else if (m->e.type == ND_EV_ARB) {
+		if (m->e.u.arb.type == ARB_EV_FENCED)
+			m->e.u.arb.u.fenced.text = m->text;
 	} else if (m->e.type == ND_EV_VIP) {
 		/* Each has its text elsewhere. */
 		if (m->e.u.vip.type == VIP_EV_LEASED)
@@ -448,6 +497,7 @@ daemon_start(struct host *h)
 		snprintf(m->text, sizeof(m->text), "%s", ifs[l]);
 		deliver_in(h, m, 50);
 	}
+	arb_started(h);
 	lock_boot(h);
 }
 
@@ -463,7 +513,7 @@ gone(struct host *h, bool goodbye)
 		h->record_set = true;
 	}
 	h->n_pending = 0;
-	h->running = h->paused = false;
+	h->running = h->paused = h->frozen = false;
 	h->timer_serial++;
 	while ((m = h->inbox) != NULL) {
 		h->inbox = m->next;
@@ -476,6 +526,7 @@ gone(struct host *h, bool goodbye)
 	vol_ended(h);
 	svc_killed(h, !h->powered);
 	lock_killed(h);
+	arb_gone(h);
 	if (h->powered)
 		disk_killed(h);
 	net_killed(h, h->powered, goodbye);
@@ -532,6 +583,73 @@ daemon_resume(struct host *h)
 }
 
 void
+machine_freeze(struct host *h)
+{
+	ASSERT(h->powered && h->running && !h->paused && !h->frozen);
+	say(h->w, "%s stands still, all of it", h->name);
+	h->paused = h->frozen = true;
+	h->paused_at = h->w->now;
+	addr_check(h->w);
+}
+
+/*
+ * Its clock has gone on meanwhile, or it has not: then nothing in it knows,
+ * and what the kernel had promised to end is that much longer there.  R8 is
+ * all that is left, and it does not protect reads, or addresses, or locks
+ * without their tokens, before the peer is heard.
+ */
+void
+machine_thaw(struct host *h, bool jump)
+{
+	struct world *w = h->w;
+	int64_t us = w->now - h->paused_at;
+
+	ASSERT(h->frozen && h->paused && h->running);
+	say(w, "%s goes on after %lld ms%s", h->name, (long long)(us / MS),
+	    jump ? "" : ", and does not know it");
+	if (!jump) {
+		int64_t local = local_of(h, h->paused_at);
+
+		h->clock_true = w->now;
+		h->clock_local = local;
+		if (h->open_until > h->paused_at)
+			h->open_until += us;
+		h->disk.slow_until += us;
+	}
+	h->trust_at = w->now + 2 * w->conf->t.dead_ms * MS;
+	h->fed_at += us;
+	h->frozen = h->paused = false;
+	h->stopped_us += us;
+	arm(h);
+	addr_check(w);
+	at(w, w->now + 1, ev_pump, h, h->gen);
+}
+
+void
+clock_jump(struct host *h, int64_t us)
+{
+	say(h->w, "%s: its clock jumps by %lld ms", h->name,
+	    (long long)(us / MS));
+	h->clock_local += us;
+	if (h->running)
+		arm(h);
+}
+
+void
+clock_drift(struct host *h, int ppm)
+{
+	struct world *w = h->w;
+	int64_t local = local_of(h, w->now);
+
+	say(w, "%s: its clock runs %d ppm fast", h->name, ppm);
+	h->clock_true = w->now;
+	h->clock_local = local;
+	h->drift_ppm = ppm;
+	if (h->running)
+		arm(h);
+}
+
+void
 host_power_off(struct host *h)
 {
 	bool strict = false;
@@ -546,7 +664,7 @@ host_power_off(struct host *h)
 		strict = v->disk == MIR_DISK_UPTODATE && !o->stale &&
 			 (v->conn == MIR_CONN_INSYNC || v->alone);
 	}
-	h->powered = false;
+	h->powered = h->frozen = false;
 	h->boot++;
 	if (h->running)
 		gone(h, false);
@@ -637,8 +755,9 @@ ask(struct host *h, struct mail *m, enum nd_op op)
 uint64_t
 operator(struct host *h, enum nd_op op, int service, uint8_t node)
 {
-	static const char *const names[] = {
-	    "seed", "takeover", "standby", "online", "resync"};
+	static const char *const names[ND_OP_N] = {"seed", "takeover",
+	    "standby", "online", "resync", "freeze", "thaw", "move", "start",
+	    "stop", "fence test", "fence confirm"};
 	struct mail *m = mail_new(h, ND_EV_OP, FROM_CTL);
 
 	say(h->w, "%s operator: %s, node %u, service %d", h->name, names[op],

@@ -60,7 +60,8 @@ deaf(struct host *h)
 	if (h->paused)
 		return w->now - h->paused_at >
 		       (int64_t)w->conf->t.lease_ms * MS;
-	return h->running && status(h)->member.self == MB_DOUBT;
+	return w->now < h->trust_at ||
+	       (h->running && status(h)->member.self == MB_DOUBT);
 }
 
 static bool
@@ -72,6 +73,11 @@ believes(const struct locker *l)
 static void
 judge_grant(struct world *w, struct locker *l)
 {
+	/* Of a machine that stood still: its tokens are behind. */
+	if (w->now < l->h->trust_at) {
+		w->excused++;
+		return;
+	}
 	for (unsigned i = 0; i < NITEMS(w->locker); i++) {
 		struct locker *k = &w->locker[i];
 
@@ -371,7 +377,7 @@ ev_locks(struct world *w, struct ev *e)
 		struct locker *l =
 		    &w->locker[rnd_in(w, 0, HOSTS * LOCKERS - 1)];
 
-		if (l->h->running && l->open)
+		if (l->h->running && l->open && !l->h->frozen)
 			play(w, l);
 	}
 }

@@ -14,8 +14,8 @@ bool
 dir_works(const struct world *w, unsigned link, unsigned from)
 {
 	return !w->link[link].dir[from].cut && w->host[0].powered &&
-	       w->host[1].powered && w->host[0].carrier[link] &&
-	       w->host[1].carrier[link];
+	       w->host[1].powered && !w->host[0].frozen && !w->host[1].frozen &&
+	       w->host[0].carrier[link] && w->host[1].carrier[link];
 }
 
 bool
@@ -111,7 +111,7 @@ path(
 	}
 	for (unsigned l = 0; l < LINKS; l++) {
 		*link = l;
-		if (dir_works(w, l, from))
+		if (dir_works(w, l, from) && !w->link[l].dir[from].clogged)
 			return true;
 	}
 	return false;
@@ -383,7 +383,8 @@ ev_packet(struct world *w, struct ev *e)
 	m = find(&src->q[s], e->b);
 	if (m == NULL || m->arrived)
 		return;
-	if (e->c == LINKS || !dir_works(w, (unsigned)e->c, from)) {
+	if (e->c == LINKS || !dir_works(w, (unsigned)e->c, from) ||
+	    w->link[e->c].dir[from].clogged) {
 		transmit(w, a, from, s, m);
 		return;
 	}
@@ -450,6 +451,17 @@ ev_beat(struct world *w, struct ev *e)
 	}
 	if (!dst->told)
 		return;
+	if (chance(w, w->link[l].dir[from].twice_permille)) {
+		again = at(
+		    w, w->now + rnd_in(w, 1, 80 * MS), ev_beat, e->h, e->gen);
+		again->a = e->a;
+		again->b = e->b;
+		again->data = malloc(e->len);
+		if (again->data == NULL)
+			exit(2);
+		memcpy(again->data, e->data, e->len);
+		again->len = e->len;
+	}
 	m = mail_bytes(
 	    &w->host[1 - from], ND_EV_MSG, FROM_NET + a->idx, e->data, e->len);
 	m->e.u.msg.kind = a->kind;
@@ -586,6 +598,10 @@ tick_end(struct world *w, struct assoc *a, unsigned s)
 	bool there = o->up && o->id == e->id;
 	bool way = path_both(w, a);
 
+	if (h->frozen) {
+		e->bad_since = NEVER;
+		return;
+	}
 	if (e->up && way && oh->powered && !there) {
 		/* Its kernel heartbeats meet nothing. */
 		send_abort(w, a, s, false);

@@ -8,20 +8,20 @@
 
 #include "sim.h"
 
-static struct host *
+struct host *
 alpha(struct world *w)
 {
 	return &w->host[0];
 }
 
-static struct host *
+struct host *
 bravo(struct world *w)
 {
 	return &w->host[1];
 }
 
-static void PRINTF_LIKE(3, 4)
-    expect(struct world *w, bool ok, const char *fmt, ...)
+void
+expect(struct world *w, bool ok, const char *fmt, ...)
 {
 	char text[160];
 	va_list ap;
@@ -35,13 +35,13 @@ static void PRINTF_LIKE(3, 4)
 		say(w, "as expected: %s", text);
 }
 
-static enum mb_self
+enum mb_self
 self_of(struct host *h)
 {
 	return status(h)->member.self;
 }
 
-static bool
+bool
 shop_runs(struct world *w)
 {
 	return runs_on(w, 0) >= 0;
@@ -53,9 +53,8 @@ no_locks(struct world *w)
 	return lock_idle(w);
 }
 
-/* Both up, in sync, the service on alpha, everybody at work. */
-static void
-begin(struct world *w)
+void
+scene_begin(struct world *w)
 {
 	host_power_on(alpha(w));
 	host_power_on(bravo(w));
@@ -74,8 +73,8 @@ begin(struct world *w)
 	expect(w, w->acks > 0, "writes are acknowledged");
 }
 
-static void
-end(struct world *w)
+void
+scene_end(struct world *w)
 {
 	if (w->failed)
 		return;
@@ -96,7 +95,7 @@ crash_takeover(struct world *w)
 {
 	int64_t t;
 
-	begin(w);
+	scene_begin(w);
 	t = w->now;
 	daemon_kill(alpha(w));
 	expect(w, run_till(w, shop_runs, 2000) && runs_on(w, 0) == 1,
@@ -107,14 +106,14 @@ crash_takeover(struct world *w)
 	daemon_start(alpha(w));
 	run_ms(w, 5000);
 	expect(w, runs_on(w, 0) == 1, "it stays there");
-	end(w);
+	scene_end(w);
 }
 
 /* R8: frozen beyond everything, then thawed in the middle of its work. */
 static void
 freeze_thaw(struct world *w)
 {
-	begin(w);
+	scene_begin(w);
 	daemon_pause(alpha(w));
 	expect(w, run_till(w, shop_runs, 5000), "somebody runs the service");
 	run_ms(w, 3000);
@@ -122,27 +121,27 @@ freeze_thaw(struct world *w)
 	daemon_resume(alpha(w));
 	run_ms(w, 3000);
 	expect(w, runs_on(w, 0) == 1, "bravo runs the service");
-	end(w);
+	scene_end(w);
 }
 
 /* Shorter than the lease: nothing happens. */
 static void
 freeze_short(struct world *w)
 {
-	begin(w);
+	scene_begin(w);
 	daemon_pause(alpha(w));
 	run_ms(w, w->conf->t.lease_ms / 2);
 	daemon_resume(alpha(w));
 	run_ms(w, 3000);
 	expect(w, runs_on(w, 0) == 0 && nd_epoch(alpha(w)->nd) == 1,
 	    "nothing moved");
-	end(w);
+	scene_end(w);
 }
 
 static void
 cross_cut_nothing_moves(struct world *w)
 {
-	begin(w);
+	scene_begin(w);
 	link_cut(w, 0);
 	run_ms(w, 8000);
 	expect(w, runs_on(w, 0) == 0 && runs_on(w, 1) == 0, "nothing moved");
@@ -152,14 +151,14 @@ cross_cut_nothing_moves(struct world *w)
 	link_cut(w, LAN);
 	run_ms(w, 8000);
 	expect(w, runs_on(w, 0) == 0 && runs_on(w, 1) == 0, "nothing moved");
-	end(w);
+	scene_end(w);
 }
 
 /* R2: in jeopardy the loss of the last link proves nothing. */
 static void
 one_link_then_death_is_jeopardy(struct world *w)
 {
-	begin(w);
+	scene_begin(w);
 	link_cut(w, 0);
 	run_ms(w, 5000);
 	expect(w, status(bravo(w))->member.jeopardy, "bravo is in jeopardy");
@@ -167,21 +166,21 @@ one_link_then_death_is_jeopardy(struct world *w)
 	run_ms(w, 10000);
 	expect(w, runs_on(w, 0) == -1, "bravo takes nothing");
 	expect(w, self_of(bravo(w)) == MB_PAIRED, "and does not act alone");
-	end(w);
+	scene_end(w);
 }
 
 /* R2: each side keeps what it holds. */
 static void
 cut_in_jeopardy_keeps(struct world *w)
 {
-	begin(w);
+	scene_begin(w);
 	link_cut(w, 0);
 	run_ms(w, 5000);
 	link_cut(w, LAN);
 	run_ms(w, 5000);
 	expect(w, runs_on(w, 0) == 0, "alpha keeps the service");
 	expect(w, nd_epoch(bravo(w)->nd) == 1, "bravo has not acted");
-	end(w);
+	scene_end(w);
 }
 
 static void
@@ -189,46 +188,46 @@ node_vanishes(struct world *w)
 {
 	int64_t t;
 
-	begin(w);
+	scene_begin(w);
 	t = w->now;
 	host_power_off(alpha(w));
 	expect(w, run_till(w, shop_runs, 5000) && runs_on(w, 0) == 1,
 	    "bravo runs the service");
 	expect(w, w->now - t < 2 * SEC, "in about a second: %lld ms",
 	    (long long)((w->now - t) / MS));
-	end(w);
+	scene_end(w);
 }
 
 /* R3: the file says that an operator decides. */
 static void
 silence_waits(struct world *w)
 {
-	begin(w);
+	scene_begin(w);
 	host_power_off(alpha(w));
 	run_ms(w, 10000);
 	expect(w, runs_on(w, 0) == -1, "nobody takes the service");
 	expect(w, runs_on(w, 1) == 1, "an address without data moves");
 	host_power_on(alpha(w));
 	expect(w, run_till(w, shop_runs, 20000), "it comes back with alpha");
-	end(w);
+	scene_end(w);
 }
 
 static void
 goodbye_handover(struct world *w)
 {
-	begin(w);
+	scene_begin(w);
 	daemon_stop(alpha(w));
 	expect(w, run_till(w, shop_runs, 5000) && runs_on(w, 0) == 1,
 	    "bravo runs the service");
 	run_ms(w, 1000);
 	expect(w, !alpha(w)->running, "alpha has ended");
-	end(w);
+	scene_end(w);
 }
 
 static void
 planned_takeover(struct world *w)
 {
-	begin(w);
+	scene_begin(w);
 	operator(bravo(w), ND_OP_TAKEOVER, 0, 0);
 	run_ms(w, 3000);
 	expect(w, runs_on(w, 0) == 1, "bravo runs the service");
@@ -238,14 +237,14 @@ planned_takeover(struct world *w)
 	run_ms(w, 3000);
 	expect(w, runs_on(w, 0) == 0 && runs_on(w, 1) == 0, "bravo is drained");
 	operator(alpha(w), ND_OP_ONLINE, -1, 2);
-	end(w);
+	scene_end(w);
 }
 
 /* R1: the last survivor restarts unattended; its peer must not. */
 static void
 both_crash_restart_last_survivor(struct world *w)
 {
-	begin(w);
+	scene_begin(w);
 	host_power_off(alpha(w));
 	expect(w, run_till(w, shop_runs, 5000), "bravo runs the service");
 	run_ms(w, 3000);
@@ -255,14 +254,14 @@ both_crash_restart_last_survivor(struct world *w)
 	expect(w, run_till(w, shop_runs, 10000) && runs_on(w, 0) == 1,
 	    "bravo starts alone");
 	run_ms(w, 3000);
-	end(w);
+	scene_end(w);
 }
 
 /* R1: a stale node that boots alone stays inert. */
 static void
 amnesia(struct world *w)
 {
-	begin(w);
+	scene_begin(w);
 	host_power_off(alpha(w));
 	expect(w, run_till(w, shop_runs, 5000), "bravo runs the service");
 	run_ms(w, 3000);
@@ -271,14 +270,14 @@ amnesia(struct world *w)
 	run_ms(w, 20000);
 	expect(w, self_of(alpha(w)) == MB_INERT, "alpha is inert");
 	expect(w, runs_on(w, 0) == -1 && runs_on(w, 1) == -1, "nothing runs");
-	end(w);
+	scene_end(w);
 }
 
 /* The operator knows that the other is down, and that its data is older. */
 static void
 operator_seeds(struct world *w)
 {
-	begin(w);
+	scene_begin(w);
 	host_power_off(bravo(w));
 	run_ms(w, 5000);
 	host_power_off(alpha(w));
@@ -288,7 +287,7 @@ operator_seeds(struct world *w)
 	expect(w, self_of(alpha(w)) == MB_INERT, "alpha is inert");
 	operator(alpha(w), ND_OP_SEED, -1, 2);
 	expect(w, run_till(w, shop_runs, 5000), "alpha runs the service");
-	end(w);
+	scene_end(w);
 }
 
 static bool
@@ -301,7 +300,7 @@ is_target(struct world *w)
 static void
 power_cut_during_resync(struct world *w)
 {
-	begin(w);
+	scene_begin(w);
 	for (unsigned i = 0; i < 4 && !w->failed; i++) {
 		if (bravo(w)->powered)
 			host_power_off(bravo(w));
@@ -312,14 +311,14 @@ power_cut_during_resync(struct world *w)
 	}
 	host_power_off(alpha(w));
 	run_ms(w, 3000);
-	end(w);
+	scene_end(w);
 }
 
 /* The power goes again and again while metadata is being written. */
 static void
 torn_metadata(struct world *w)
 {
-	begin(w);
+	scene_begin(w);
 	for (unsigned i = 0; i < 25 && !w->failed; i++) {
 		struct host *h = &w->host[i % HOSTS];
 
@@ -329,20 +328,20 @@ torn_metadata(struct world *w)
 		host_power_on(h);
 		expect(w, run_till(w, settled, 60000), "in sync again");
 	}
-	end(w);
+	scene_end(w);
 }
 
 /* R9: own carrier lost everywhere: hand over, never take. */
 static void
 isolation_hands_over(struct world *w)
 {
-	begin(w);
+	scene_begin(w);
 	carrier_set(alpha(w), 0, false);
 	carrier_set(alpha(w), LAN, false);
 	run_ms(w, 5000);
 	expect(w, self_of(alpha(w)) == MB_ISOLATED, "alpha is isolated");
 	expect(w, runs_on(w, 0) == 1, "bravo runs the service");
-	end(w);
+	scene_end(w);
 }
 
 static bool
@@ -356,7 +355,7 @@ lock_moves_after_death(struct world *w)
 {
 	struct locker *a = &w->locker[0], *b = &w->locker[LOCKERS];
 
-	begin(w);
+	scene_begin(w);
 	w->lock_calm = true;
 	expect(w, run_till(w, no_locks, 10000), "all locks are free");
 	w->lock_gap_us = 0;
@@ -371,7 +370,7 @@ lock_moves_after_death(struct world *w)
 	if (!w->failed)
 		lock_release(b);
 	w->lock_gap_us = 10 * MS;
-	end(w);
+	scene_end(w);
 }
 
 /* A bad disk: the service goes on from the other copy, and nobody notices. */
@@ -380,7 +379,7 @@ disk_dies_under_primary(struct world *w)
 {
 	unsigned before;
 
-	begin(w);
+	scene_begin(w);
 	alpha(w)->disk.dead = true;
 	before = w->acks;
 	run_ms(w, 5000);
@@ -389,7 +388,7 @@ disk_dies_under_primary(struct world *w)
 	alpha(w)->disk.dead = false;
 	daemon_kill(alpha(w));
 	run_ms(w, 1000);
-	end(w);
+	scene_end(w);
 }
 
 /* R8: overtaken while frozen, and then alone again before it was told what. */
@@ -398,7 +397,7 @@ overtaken_then_alone(struct world *w)
 {
 	int64_t t;
 
-	begin(w);
+	scene_begin(w);
 	operator(bravo(w), ND_OP_TAKEOVER, 0, 0);
 	run_ms(w, 3000);
 	expect(w, runs_on(w, 0) == 1, "bravo runs the service");
@@ -420,7 +419,7 @@ overtaken_then_alone(struct world *w)
 	expect(w, !status(bravo(w))->vols[0].primary,
 	    "bravo does not serve older data");
 	daemon_resume(alpha(w));
-	end(w);
+	scene_end(w);
 }
 
 static bool
@@ -433,7 +432,7 @@ alpha_ended(struct world *w)
 static void
 stopped_while_undecided(struct world *w)
 {
-	begin(w);
+	scene_begin(w);
 	link_cut(w, LAN);
 	run_ms(w, 5000);
 	link_cut(w, 0);
@@ -446,7 +445,7 @@ stopped_while_undecided(struct world *w)
 	    "bravo runs the service");
 	run_ms(w, 3000);
 	expect(w, !bravo(w)->stale, "with all that was acknowledged");
-	end(w);
+	scene_end(w);
 }
 
 /*
@@ -459,7 +458,7 @@ thawed_as_an_address_moves(struct world *w)
 	struct wire_dir *cross = &w->link[0].dir[1], *lan = &w->link[1].dir[1];
 	int64_t t;
 
-	begin(w);
+	scene_begin(w);
 	daemon_pause(alpha(w));
 	run_ms(w, w->conf->t.lease_ms);
 	cross->loss_permille = lan->loss_permille = 1000;
@@ -473,14 +472,14 @@ thawed_as_an_address_moves(struct world *w)
 	cross->loss_permille = lan->loss_permille = 0;
 	daemon_resume(alpha(w)); /* what was lost is sent again, later */
 	expect(w, run_till(w, settled, 20000), "all is settled again");
-	end(w);
+	scene_end(w);
 }
 
 /* R8: frozen beyond everything in the middle of a clean end. */
 static void
 frozen_while_stopping(struct world *w)
 {
-	begin(w);
+	scene_begin(w);
 	w->lock_gap_us = 2 * MS;
 	for (int i = 0; i < 8 && !w->failed; i++) {
 		daemon_stop(alpha(w));
@@ -497,7 +496,7 @@ frozen_while_stopping(struct world *w)
 		run_ms(w, 3000);
 	}
 	w->lock_gap_us = 10 * MS;
-	end(w);
+	scene_end(w);
 }
 
 /*
@@ -510,7 +509,7 @@ metadata_fails_alone(struct world *w)
 	struct disk *d = &alpha(w)->disk;
 	unsigned before;
 
-	begin(w);
+	scene_begin(w);
 	host_power_off(bravo(w));
 	run_ms(w, 3000);
 	expect(w, status(alpha(w))->vols[0].alone, "alpha goes on alone");
@@ -525,33 +524,32 @@ metadata_fails_alone(struct world *w)
 	daemon_kill(alpha(w));
 	memset(d->bad, 0, sizeof(d->bad));
 	run_ms(w, 1000);
-	end(w);
+	scene_end(w);
 }
 
-#define SCENE(fn) #fn, fn
 const struct scene scenes[] = {
-    {SCENE(crash_takeover), false},
-    {SCENE(freeze_thaw), false},
-    {SCENE(freeze_short), false},
-    {SCENE(cross_cut_nothing_moves), false},
-    {SCENE(one_link_then_death_is_jeopardy), false},
-    {SCENE(cut_in_jeopardy_keeps), false},
-    {SCENE(node_vanishes), false},
-    {SCENE(silence_waits), true},
-    {SCENE(goodbye_handover), true},
-    {SCENE(planned_takeover), false},
-    {SCENE(both_crash_restart_last_survivor), false},
-    {SCENE(amnesia), false},
-    {SCENE(operator_seeds), true},
-    {SCENE(power_cut_during_resync), false},
-    {SCENE(torn_metadata), false},
-    {SCENE(isolation_hands_over), false},
-    {SCENE(lock_moves_after_death), false},
-    {SCENE(disk_dies_under_primary), false},
-    {SCENE(overtaken_then_alone), false},
-    {SCENE(metadata_fails_alone), false},
-    {SCENE(stopped_while_undecided), false},
-    {SCENE(thawed_as_an_address_moves), true},
-    {SCENE(frozen_while_stopping), false},
+    {SCENE(crash_takeover), 0},
+    {SCENE(freeze_thaw), 0},
+    {SCENE(freeze_short), 0},
+    {SCENE(cross_cut_nothing_moves), 0},
+    {SCENE(one_link_then_death_is_jeopardy), 0},
+    {SCENE(cut_in_jeopardy_keeps), 0},
+    {SCENE(node_vanishes), 0},
+    {SCENE(silence_waits), W_WAIT},
+    {SCENE(goodbye_handover), W_WAIT},
+    {SCENE(planned_takeover), 0},
+    {SCENE(both_crash_restart_last_survivor), 0},
+    {SCENE(amnesia), 0},
+    {SCENE(operator_seeds), W_WAIT},
+    {SCENE(power_cut_during_resync), 0},
+    {SCENE(torn_metadata), 0},
+    {SCENE(isolation_hands_over), 0},
+    {SCENE(lock_moves_after_death), 0},
+    {SCENE(disk_dies_under_primary), 0},
+    {SCENE(overtaken_then_alone), 0},
+    {SCENE(metadata_fails_alone), 0},
+    {SCENE(stopped_while_undecided), 0},
+    {SCENE(thawed_as_an_address_moves), W_WAIT},
+    {SCENE(frozen_while_stopping), 0},
 };
 const unsigned n_scenes = NITEMS(scenes);

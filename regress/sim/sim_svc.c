@@ -52,7 +52,7 @@ ev_step(struct world *w, struct ev *e)
 	const struct conf_step *cs;
 	bool fail;
 
-	if (h->gen != e->gen || !h->running || !h->jobs[i].used ||
+	if (held(w, e) || h->gen != e->gen || !h->running || !h->jobs[i].used ||
 	    h->jobs[i].token != e->b)
 		return;
 	if (h->mute_steps && h->jobs[i].action != SVC_DO_KILL)
@@ -109,8 +109,7 @@ ev_cancelled(struct world *w, struct ev *e)
 {
 	struct host *h = e->h;
 
-	(void)w;
-	if (h->gen != e->gen || !h->running)
+	if (held(w, e) || h->gen != e->gen || !h->running)
 		return;
 	for (unsigned i = 0; i < NITEMS(h->jobs); i++)
 		if (h->jobs[i].used && h->jobs[i].token == e->b)
@@ -160,7 +159,7 @@ ev_export(struct world *w, struct ev *e)
 {
 	struct host *h = e->h;
 
-	if (h->gen != e->gen || !h->running || !h->vol.wanted)
+	if (held(w, e) || h->gen != e->gen || !h->running || !h->vol.wanted)
 		return;
 	if (chance(w, h->fail_permille)) {
 		h->vol.wanted = false;
@@ -180,8 +179,7 @@ ev_drained(struct world *w, struct ev *e)
 {
 	struct host *h = e->h;
 
-	(void)w;
-	if (h->gen != e->gen || !h->running || h->vol.wanted)
+	if (held(w, e) || h->gen != e->gen || !h->running || h->vol.wanted)
 		return;
 	vol_ended(h);
 	say(h->w, "%s serves the volume no more", h->name);
@@ -228,13 +226,19 @@ guard_open(const struct host *h, unsigned id)
 bool
 answers(const struct host *h, unsigned id)
 {
-	return h->carrier[LAN] && guard_open(h, id);
+	return !h->frozen && h->carrier[LAN] && guard_open(h, id);
 }
 
-/* The address without data may be doubled when nothing joins the nodes. */
+/*
+ * The address without data may be doubled when nothing joins the nodes; and
+ * any for a moment by a machine that stood still and cannot know.
+ */
 static bool
 excused(struct world *w, unsigned id)
 {
+	for (unsigned i = 0; i < HOSTS; i++)
+		if (w->now < w->host[i].trust_at)
+			return true;
 	return id == 1 && w->total_cut_at != NEVER &&
 	       w->now - w->total_cut_at < 3 * SEC;
 }

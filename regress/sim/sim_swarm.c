@@ -28,6 +28,13 @@ enum fault {
 	F_STEPS,
 	F_BOTH_POWER,
 	F_ASSOC,
+	F_FREEZE,
+	F_CLOCK,
+	F_CLOG,
+	F_TWICE,
+	F_VOTER,
+	F_AGENT,
+	F_PING,
 	FAULTS
 };
 
@@ -52,7 +59,7 @@ ev_end(struct world *w, struct ev *e)
 			host_power_on(h);
 		break;
 	case F_PAUSE:
-		if (h->running && h->paused && h->gen == e->gen)
+		if (h->running && h->paused && !h->frozen && h->gen == e->gen)
 			daemon_resume(h);
 		break;
 	case F_CUT:
@@ -75,6 +82,23 @@ ev_end(struct world *w, struct ev *e)
 	case F_STEPS:
 		h->fail_permille = 0;
 		h->mute_steps = false;
+		break;
+	case F_FREEZE:
+		if (h->frozen && h->gen == e->gen)
+			machine_thaw(h, link != 0);
+		break;
+	case F_CLOG:
+	case F_TWICE:
+		for (unsigned d = 0; d < HOSTS; d++) {
+			w->link[link].dir[d].clogged = false;
+			w->link[link].dir[d].twice_permille = 0;
+		}
+		break;
+	case F_VOTER:
+	case F_AGENT:
+	case F_PING:
+		if (w->arb_faults > 0 && --w->arb_faults == 0)
+			arb_heal(w);
 		break;
 	default:
 		break;
@@ -104,6 +128,86 @@ may_cut(const struct world *w, unsigned link)
 	return w->now - since > 6 * (int64_t)w->conf->t.dead_ms * MS;
 }
 
+static void
+voter_fault(struct world *w)
+{
+	unsigned i;
+	struct voter *v;
+	static const char *const how[] = {"is down", "restarts",
+	    "is cut off from one node", "is slow", "loses answers",
+	    "cannot write"};
+	unsigned kind = (unsigned)rnd_in(w, 0, NITEMS(how) - 1);
+
+	if (w->n_voters == 0)
+		return;
+	i = (unsigned)rnd_in(w, 0, (int64_t)w->n_voters - 1);
+	v = &w->voter[i];
+	say(w, "voter %u %s", i, how[kind]);
+	v->down |= kind < 2;
+	v->cut[rnd_in(w, 0, HOSTS - 1)] |= kind == 2;
+	if (kind == 3)
+		v->slow_us = rnd_in(w, 10 * MS, 1500 * MS);
+	if (kind == 4)
+		v->lost_permille = (int)rnd_in(w, 200, 1000);
+	v->read_only |= kind == 5;
+	w->arb_faults++;
+	later(w, NULL, F_VOTER,
+	    kind == 1 ? rnd_in(w, 50 * MS, SEC) : rnd_in(w, SEC, 10 * SEC), 0);
+}
+
+/* One that says "off" of a machine that runs breaks every promise. */
+static void
+agent_fault(struct world *w)
+{
+	static const char *const names[AG_HOWS] = {"works", "fails", "hangs",
+	    "is late", "boasts", "cannot say", "lies"};
+	unsigned victim = (unsigned)rnd_in(w, 0, HOSTS - 1);
+	unsigned level = (unsigned)rnd_in(w, 0, LEVELS - 1);
+	struct agent *ag = &w->agent[victim][level];
+
+	if ((w->with & W_FENCE) == 0)
+		return;
+	if (chance(w, 300)) {
+		unsigned from = (unsigned)rnd_in(w, 0, HOSTS - 1);
+
+		say(w, "the agents of %s are cut off from %s",
+		    w->host[victim].name, w->host[from].name);
+		for (unsigned l = 0; l < LEVELS; l++)
+			w->agent[victim][l].cut[from] = true;
+	} else {
+		ag->how = (enum agent_how)rnd_in(
+		    w, AG_FAIL, w->seed % 16 == 1 ? AG_LIAR : AG_MUTE);
+		say(w, "agent %u of %s %s", level, w->host[victim].name,
+		    names[ag->how]);
+	}
+	w->arb_faults++;
+	later(w, NULL, F_AGENT, rnd_in(w, 2 * SEC, 15 * SEC), 0);
+}
+
+static void
+ping_fault(struct world *w, struct host *h)
+{
+	if ((w->with & W_PINGS) == 0)
+		return;
+	say(w, "%s reaches no ping node", h->name);
+	h->ping_cut = true;
+	if (chance(w, 300))
+		other(h)->ping_cut = true;
+	w->arb_faults++;
+	later(w, NULL, F_PING, rnd_in(w, 100 * MS, 6 * SEC), 0);
+}
+
+static void
+clock_fault(struct world *w, struct host *h)
+{
+	if (!h->powered || h->frozen)
+		return;
+	if (chance(w, 500))
+		clock_drift(h, (int)rnd_in(w, -8000, 8000));
+	else
+		clock_jump(h, rnd_in(w, MS, 3 * SEC));
+}
+
 /* After a heal, the nodes must have seen it before the next cut. */
 static void
 link_fault(struct world *w, enum fault f, struct host *h)
@@ -131,7 +235,12 @@ quality_fault(struct world *w, enum fault f)
 	unsigned l = (unsigned)rnd_in(w, 0, LINKS - 1);
 
 	for (unsigned d = 0; d < HOSTS; d++) {
-		if (f == F_LOSS) {
+		if (f == F_CLOG) {
+			w->link[l].dir[d].clogged = true;
+		} else if (f == F_TWICE) {
+			w->link[l].dir[d].twice_permille =
+			    (int)rnd_in(w, 50, 900);
+		} else if (f == F_LOSS) {
 			w->link[l].dir[d].loss_permille =
 			    (int)rnd_in(w, 10, 250);
 		} else {
@@ -140,8 +249,25 @@ quality_fault(struct world *w, enum fault f)
 		}
 	}
 	say(w, "link %s: %s", w->conf->nodes[0].links[l].name,
-	    f == F_LOSS ? "lossy" : "slow");
+	    f == F_LOSS    ? "lossy"
+	    : f == F_CLOG  ? "clogged"
+	    : f == F_TWICE ? "says things twice"
+			   : "slow");
 	later(w, NULL, f, rnd_in(w, SEC, 10 * SEC), l);
+}
+
+/*
+ * Whoever types that a machine is off has looked.  What it had alone is lost
+ * with it: he knows that too, and has it in writing that it had nothing.
+ */
+static void
+confirm(struct world *w, struct host *h)
+{
+	if ((w->with & W_ARBITER) == 0 || h->paused || other(h)->powered)
+		return;
+	if (h->stale && other(h)->record.epoch > nd_epoch(h->nd))
+		return;
+	operator(h, ND_OP_FENCE_CONFIRM, -1, other(h)->id);
 }
 
 static void
@@ -149,14 +275,37 @@ operator_fault(struct world *w, struct host *h)
 {
 	struct host *o = other(h);
 	const struct nd_status *s;
+	int service;
 
 	if (!h->running || h->stopping)
 		return;
-	switch (rnd_in(w, 0, 6)) {
+	service = (int)rnd_in(w, -1, SERVICES - 1);
+	switch (rnd_in(w, 0, 14)) {
+	case 7:
+	case 8:
+		confirm(w, h);
+		return;
+	case 9:
+		operator(h, ND_OP_MOVE, service < 0 ? 0 : service,
+		    chance(w, 500) ? h->id : o->id);
+		return;
+	case 10:
+		operator(h, chance(w, 500) ? ND_OP_START : ND_OP_STOP,
+		    service < 0 ? 0 : service, 0);
+		return;
+	case 11:
+		operator(h, ND_OP_FREEZE, service, 0);
+		return;
+	case 12:
+	case 13:
+		operator(h, ND_OP_THAW, service, 0);
+		return;
+	case 14:
+		operator(h, ND_OP_FENCE_TEST, -1, o->id);
+		return;
 	case 0:
 	case 1:
-		operator(
-		    h, ND_OP_TAKEOVER, (int)rnd_in(w, -1, SERVICES - 1), 0);
+		operator(h, ND_OP_TAKEOVER, service, 0);
 		return;
 	case 2:
 		operator(h, ND_OP_STANDBY, -1, chance(w, 500) ? h->id : o->id);
@@ -170,8 +319,8 @@ operator_fault(struct world *w, struct host *h)
 	}
 	/* Whoever types "the peer is down" has looked, and knows the data. */
 	s = status(h);
-	if (!o->powered && !h->stale && s->member.self != MB_PAIRED &&
-	    s->vols[0].disk == MIR_DISK_UPTODATE)
+	if (!o->powered && !h->paused && !h->stale &&
+	    s->member.self != MB_PAIRED && s->vols[0].disk == MIR_DISK_UPTODATE)
 		operator(h, ND_OP_SEED, -1, o->id);
 }
 
@@ -203,13 +352,13 @@ host_fault(struct world *w, enum fault f, struct host *h)
 
 	switch (f) {
 	case F_KILL:
-		if (!h->running)
+		if (!h->running || h->frozen)
 			return false;
 		daemon_kill(h);
 		later(w, h, f, rnd_in(w, 10 * MS, 6 * SEC), 0);
 		return true;
 	case F_STOP:
-		if (!h->running || h->stopping)
+		if (!h->running || h->stopping || h->frozen)
 			return false;
 		daemon_stop(h);
 		later(w, h, f, rnd_in(w, SEC, 8 * SEC), 0);
@@ -234,6 +383,15 @@ host_fault(struct world *w, enum fault f, struct host *h)
 				   : rnd_in(w, dead / 2, 5 * dead),
 		    0);
 		return true;
+	case F_FREEZE:
+		if (!h->running || h->paused)
+			return false;
+		machine_freeze(h);
+		later(w, h, f,
+		    chance(w, 300) ? rnd_in(w, MS, dead)
+				   : rnd_in(w, dead / 2, 8 * dead),
+		    chance(w, 500));
+		return true;
 	default:
 		return false;
 	}
@@ -256,7 +414,21 @@ inject(struct world *w)
 		break;
 	case F_LOSS:
 	case F_DELAY:
+	case F_CLOG:
+	case F_TWICE:
 		quality_fault(w, f);
+		break;
+	case F_VOTER:
+		voter_fault(w);
+		break;
+	case F_AGENT:
+		agent_fault(w);
+		break;
+	case F_PING:
+		ping_fault(w, h);
+		break;
+	case F_CLOCK:
+		clock_fault(w, h);
 		break;
 	case F_OPERATOR:
 		operator_fault(w, h);
@@ -336,6 +508,8 @@ swarm_heal(struct world *w)
 {
 	say(w, "everything is healed");
 	w->calm = true;
+	w->stays_off = false;
+	arb_heal(w);
 	for (unsigned l = 0; l < LINKS; l++) {
 		link_heal(w, l);
 		for (unsigned d = 0; d < HOSTS; d++) {
@@ -356,6 +530,8 @@ swarm_heal(struct world *w)
 			host_power_on(h);
 		else if (!h->running)
 			daemon_start(h);
+		else if (h->frozen)
+			machine_thaw(h, true);
 		else if (h->paused)
 			daemon_resume(h);
 	}
