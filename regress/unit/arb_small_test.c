@@ -117,7 +117,8 @@ op_fence(void *ctx, uint8_t peer, uint8_t level, enum arb_action action,
 	assert_int_equal(n->token, 0);
 	/* R13: the loser never fences. */
 	assert_false(n->denied);
-	assert_false(n->was_off || n->frozen);
+	/* R5: what froze fires no more, unless a lease came after all. */
+	assert_false(n->was_off || (n->frozen && !n->leased));
 	n->token = token;
 	n->action = action;
 	n->hangs = false;
