@@ -313,6 +313,11 @@ $(O)/hactl: $(call obj,$(HACTL)) $(ARCHIVES) $(O)/libhalock.a
 	    $(call obj,$(HACTL)) -Wl,--start-group $(O)/libhalock.a \
 	    $(ARCHIVES) -Wl,--end-group $(LIBS)
 
+# What a replay line is good for: the commit that it was built from.
+$(O)/regress/sim/sim.o: CPPFLAGS += \
+	-DSIM_COMMIT='"$(shell git describe --always --dirty 2>/dev/null)"'
+$(O)/regress/sim/sim.o: $(wildcard .git/logs/HEAD)
+
 # The simulator links the very objects of the daemon.
 $(O)/sim: $(call obj,$(SIM)) $(ARCHIVES)
 	$(call SAY,LD,$@)
@@ -366,8 +371,9 @@ lint: all
 unit: $(TESTBINS)
 	$(Q)regress/check unit
 
+# SEEDS=n of them from SEED=x, on all processors.
 sim: $(SIMBIN)
-	$(Q)$(SIMBIN) -n $(or $(SEEDS),200) $(if $(SEED),-s $(SEED))
+	$(Q)$(SIMBIN) -j $$(nproc) -n $(or $(SEEDS),200) $(if $(SEED),-s $(SEED))
 
 # Each parser under libFuzzer with ASan and UBSan; TIME=seconds per target.
 FUZZFLAGS := -std=gnu11 -D_GNU_SOURCE -g -O1 -fno-strict-aliasing \

@@ -3,13 +3,20 @@
  * sim: runs seeds of the swarm, or one named scene.
  *	-n SEEDS  how many (1)		-s SEED   the first (1)
  *	-v        tell everything	-S NAME   this scene; -l lists them
+ *	-j N      by N processes; the result is the same
+ *	-m        the fewest faults of that seed that break the same promise;
+ *		  -o FILE keeps them, -f FILE plays them again
+ *	-x EPOCH  to reach that epoch, which is harmless, counts as a violation:
+ *		  a test of the tests
+ *	-B N      N failovers of one address and nothing else: how many a second
  */
+#include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "sim.h"
+#include "sim_run.h"
 
 static struct world *running;
 
@@ -29,6 +36,13 @@ struct totals {
 	uint64_t hash;
 	unsigned long acks, reads, grants;
 };
+
+/* What was built: so that a replay line can be followed later. */
+const char *
+sim_commit(void)
+{
+	return SIM_COMMIT;
+}
 
 static bool
 no_waiter(struct world *w)
@@ -111,31 +125,42 @@ liveness(struct world *w)
 }
 
 static void
-tell(struct world *w, struct totals *t)
+result_of(const struct world *w, struct result *r)
 {
-	t->seeds++;
-	t->faults += w->faults;
-	t->failovers += w->failovers;
-	t->violations += w->violations;
-	t->excused += w->excused;
-	t->acks += w->acks;
-	t->reads += w->reads;
-	t->grants += w->grants;
-	t->hash = (t->hash ^ w->hash) * UINT64_C(0x100000001b3);
-	if (w->verbose)
-		printf("seed %llu: %u faults, %u failovers, %u writes, %u "
-		       "reads, %u grants, %u excused, hash %016llx\n",
-		    (unsigned long long)w->seed, w->faults, w->failovers,
-		    w->acks, w->reads, w->grants, w->excused,
-		    (unsigned long long)w->hash);
+	r->hash = w->hash;
+	r->faults = w->faults;
+	r->failovers = w->failovers;
+	r->violations = w->violations;
+	r->excused = w->excused;
+	r->acks = w->acks;
+	r->reads = w->reads;
+	r->grants = w->grants;
+	r->done = true;
 }
 
 static void
-one_seed(uint64_t seed, bool verbose, struct totals *t)
+add(struct totals *t, const struct result *r)
 {
-	struct world *w = world_new(seed, NULL, stdout, verbose);
+	t->seeds++;
+	t->faults += r->faults;
+	t->failovers += r->failovers;
+	t->violations += r->violations;
+	t->excused += r->excused;
+	t->acks += r->acks;
+	t->reads += r->reads;
+	t->grants += r->grants;
+	t->hash = (t->hash ^ r->hash) * UINT64_C(0x100000001b3);
+}
+
+void
+seed_run(
+    uint64_t seed, FILE *out, bool verbose, struct plan *plan, struct result *r)
+{
+	struct world *w = world_new(seed, NULL, out, verbose);
 
 	running = w;
+	w->plan = plan;
+	plan->rule[0] = plan->text[0] = '\0';
 	swarm_begin(w);
 	for (unsigned i = 0; i < HOSTS; i++)
 		host_power_on(&w->host[i]);
@@ -143,16 +168,30 @@ one_seed(uint64_t seed, bool verbose, struct totals *t)
 	if (!w->failed)
 		liveness(w);
 	running = NULL;
-	tell(w, t);
+	result_of(w, r);
+	if (verbose)
+		fprintf(out,
+		    "seed %llu: %u faults, %u failovers, %u writes, %u "
+		    "reads, %u grants, %u excused, hash %016llx\n",
+		    (unsigned long long)w->seed, w->faults, w->failovers,
+		    w->acks, w->reads, w->grants, w->excused,
+		    (unsigned long long)w->hash);
 	world_free(w);
+}
+
+static const struct scene *
+scene_at(unsigned i)
+{
+	return i < n_scenes ? &scenes[i] : &scenes_arb[i - n_scenes];
 }
 
 static int
 one_scene(const char *name, bool verbose, struct totals *t)
 {
+	struct result r;
+
 	for (unsigned i = 0; i < n_scenes + n_scenes_arb; i++) {
-		const struct scene *sc =
-		    i < n_scenes ? &scenes[i] : &scenes_arb[i - n_scenes];
+		const struct scene *sc = scene_at(i);
 		struct world *w;
 
 		if (strcmp(sc->name, name) != 0)
@@ -162,7 +201,8 @@ one_scene(const char *name, bool verbose, struct totals *t)
 		swarm_begin(w);
 		sc->fn(w);
 		running = NULL;
-		tell(w, t);
+		result_of(w, &r);
+		add(t, &r);
 		world_free(w);
 		return 0;
 	}
@@ -171,50 +211,111 @@ one_scene(const char *name, bool verbose, struct totals *t)
 }
 
 static int
+list_scenes(void)
+{
+	for (unsigned i = 0; i < n_scenes + n_scenes_arb; i++)
+		printf("%s\n", scene_at(i)->name);
+	return 0;
+}
+
+struct options {
+	uint64_t n, first, epoch, workers, failovers;
+	bool verbose, minimise;
+	const char *scene, *plan, *save;
+};
+
+static void
+all_seeds(const struct options *o, struct totals *t)
+{
+	struct result *all = shared((o->n + 1) * sizeof(*all));
+
+	if (o->verbose) {
+		struct plan plan = {.all = true, .epoch = o->epoch};
+
+		for (uint64_t i = 0; i < o->n; i++)
+			seed_run(o->first + i, stdout, true, &plan, &all[i]);
+	} else {
+		seeds_run(o->first, o->n, (unsigned)o->workers, o->epoch, all);
+	}
+	for (uint64_t i = 0; i < o->n; i++)
+		add(t, &all[i]);
+}
+
+static int
 usage(void)
 {
-	fprintf(stderr, "usage: sim [-v] [-n SEEDS] [-s FIRST] | -S SCENE | "
-			"-l\n");
+	fprintf(stderr,
+	    "usage: sim [-v] [-n SEEDS] [-s FIRST] [-j WORKERS] [-x EPOCH]\n"
+	    "       sim -m -s SEED [-x EPOCH] [-o FILE] | -f FILE\n"
+	    "       sim -S SCENE [-v] | -l | -B FAILOVERS\n");
 	return 2;
+}
+
+static int
+number(const char *s, uint64_t *v)
+{
+	char *end;
+
+	errno = 0;
+	*v = strtoull(s, &end, 0);
+	return errno != 0 || end == s || *end != '\0' || s[0] == '-' ? -1 : 0;
+}
+
+static int
+parse(int argc, char **argv, struct options *o)
+{
+	int c, bad = 0;
+
+	while ((c = getopt(argc, argv, "n:s:j:x:S:f:o:B:mv")) != -1) {
+		if (c == 'n')
+			bad |= number(optarg, &o->n);
+		else if (c == 's')
+			bad |= number(optarg, &o->first);
+		else if (c == 'j')
+			bad |= number(optarg, &o->workers);
+		else if (c == 'x')
+			bad |= number(optarg, &o->epoch);
+		else if (c == 'B')
+			bad |= number(optarg, &o->failovers);
+		else if (c == 'S')
+			o->scene = optarg;
+		else if (c == 'f')
+			o->plan = optarg;
+		else if (c == 'o')
+			o->save = optarg;
+		else if (c == 'm')
+			o->minimise = true;
+		else if (c == 'v')
+			o->verbose = true;
+		else
+			return -1;
+	}
+	if (o->n > 10000000 || o->workers > 256 || o->failovers > 100000000)
+		bad = -1;
+	return optind == argc ? bad : -1;
 }
 
 int
 main(int argc, char **argv)
 {
-	unsigned long n = 1, first = 1;
-	bool verbose = false;
-	const char *scene = NULL;
+	struct options o = {.n = 1, .first = 1};
 	struct totals t = {.hash = UINT64_C(0xcbf29ce484222325)};
-	int c;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	while ((c = getopt(argc, argv, "n:s:S:lv")) != -1) {
-		if (c == 'n')
-			n = strtoul(optarg, NULL, 0);
-		else if (c == 's')
-			first = strtoul(optarg, NULL, 0);
-		else if (c == 'S')
-			scene = optarg;
-		else if (c == 'v')
-			verbose = true;
-		else if (c == 'l') {
-			for (unsigned i = 0; i < n_scenes; i++)
-				printf("%s\n", scenes[i].name);
-			for (unsigned i = 0; i < n_scenes_arb; i++)
-				printf("%s\n", scenes_arb[i].name);
-			return 0;
-		} else
-			return usage();
-	}
-	if (optind != argc)
+	if (argc == 2 && strcmp(argv[1], "-l") == 0)
+		return list_scenes();
+	if (parse(argc, argv, &o) != 0)
 		return usage();
-	if (scene != NULL) {
-		if (one_scene(scene, verbose, &t) != 0)
-			return 2;
-	} else {
-		for (unsigned long i = 0; i < n; i++)
-			one_seed(first + i, verbose, &t);
-	}
+	if (o.plan != NULL)
+		return replay(o.plan);
+	if (o.minimise)
+		return minimise(o.first, o.epoch, o.save);
+	if (o.failovers != 0)
+		return only_failovers((unsigned)o.failovers);
+	if (o.scene == NULL)
+		all_seeds(&o, &t);
+	else if (one_scene(o.scene, o.verbose, &t) != 0)
+		return 2;
 	printf("%lu writes, %lu reads, %lu grants, %u excused\n", t.acks,
 	    t.reads, t.grants, t.excused);
 	printf("%u seeds, %u faults, %u failovers, %u violations, hash "

@@ -18,6 +18,9 @@
  *	sim_exam.c	the last questions: one node and one arbiter alive (I6),
  *			only an arbiter or a link lost (I7)
  *	sim_swarm.c	faults at random
+ *	sim_par.c	many seeds by several processes
+ *	sim_min.c	the fewest faults that break the same promise
+ *	sim_fast.c	failovers and nothing else
  *	sim_scene*.c	named stories
  */
 #ifndef SIM_H
@@ -71,6 +74,7 @@ enum {
 struct world;
 struct host;
 struct scene;
+struct plan;
 
 struct ev {
 	int64_t at;
@@ -341,6 +345,9 @@ struct world {
 	size_t heap_n, heap_size;
 	struct ev *spare; /* owned; linked by data */
 	uint64_t hash;
+	struct plan *plan; /* borrowed; which faults happen; NULL: all */
+	unsigned fault_n; /* faults that were due */
+	FILE *telling; /* borrowed; what a fault says goes there too */
 	bool verbose, quiet, failed;
 	const char *scene; /* borrowed; NULL: a random run */
 	FILE *out; /* borrowed */
@@ -427,6 +434,12 @@ void detail(struct world *, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void violation(struct world *, const char *rule, const char *fmt, ...)
     PRINTF_LIKE(3, 4);
 void print_ring(struct world *, unsigned lines);
+/*
+ * Around each fault of the swarm: what it draws depends on the seed and its
+ * number only.  False: it is to be left out.
+ */
+bool fault_begin(struct world *, uint64_t *rng);
+void fault_end(struct world *, uint64_t rng);
 
 /* sim_conf.c */
 uint32_t conf_draw(uint64_t seed);

@@ -48,7 +48,7 @@ static const char rest_text[] =
     "service gate {\n"
     "	start { address gate }\n"
     "}\n"
-    "lockspace default { }\n";
+    "lockspace default { locks 64 }\n";
 
 /* Half of the seeds have no arbiter, the others each kind of them. */
 uint32_t

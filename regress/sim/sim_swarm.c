@@ -461,11 +461,17 @@ inject(struct world *w)
 static void
 ev_fault(struct world *w, struct ev *e)
 {
+	uint64_t rng;
+	bool wanted;
+
 	(void)e;
 	if (w->calm)
 		return;
-	inject(w);
+	wanted = fault_begin(w, &rng);
 	at(w, w->now + rnd_in(w, 1, 2 * w->fault_gap_us), ev_fault, NULL, 0);
+	if (wanted)
+		inject(w);
+	fault_end(w, rng);
 }
 
 static void

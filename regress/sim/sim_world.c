@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sim.h"
+#include "sim_run.h"
 
 uint64_t
 rnd(struct world *w)
@@ -132,6 +132,17 @@ at(struct world *w, int64_t when, void (*fn)(struct world *, struct ev *),
 	return e;
 }
 
+static void
+forbidden(struct world *w)
+{
+	for (unsigned i = 0; i < HOSTS && !w->failed; i++)
+		if (w->host[i].running &&
+		    nd_epoch(w->host[i].nd) >= w->plan->epoch)
+			violation(w, "epoch", "%s has reached epoch %llu",
+			    w->host[i].name,
+			    (unsigned long long)nd_epoch(w->host[i].nd));
+}
+
 void
 run_until(struct world *w, int64_t when)
 {
@@ -144,6 +155,8 @@ run_until(struct world *w, int64_t when)
 		w->now = e->at;
 		mix(w, (uint64_t)e->at);
 		e->fn(w, e);
+		if (w->plan != NULL && w->plan->epoch != 0)
+			forbidden(w);
 		free(e->data);
 		e->data = w->spare;
 		w->spare = e;
@@ -186,11 +199,47 @@ line(struct world *w, bool show, const char *fmt, va_list ap)
 void
 say(struct world *w, const char *fmt, ...)
 {
+	const char *slot;
 	va_list ap;
 
 	va_start(ap, fmt);
 	line(w, w->verbose, fmt, ap);
 	va_end(ap);
+	slot = w->ring + ((w->ring_next - 1) % RING_LINES) * RING_LEN;
+	/* What the nodes say to it is indented. */
+	if (w->telling != NULL && strstr(slot + 12, "   ") == NULL)
+		fprintf(w->telling, " %s\n", slot);
+}
+
+bool
+fault_begin(struct world *w, uint64_t *rng)
+{
+	struct plan *p = w->plan;
+	unsigned n = w->fault_n++;
+
+	*rng = w->rng;
+	w->rng = (w->seed + 1) * UINT64_C(0xd1342543de82ef95) ^
+		 (n + 1) * UINT64_C(0x9e3779b97f4a7c15);
+	if (w->rng == 0)
+		w->rng = 1;
+	rnd(w);
+	rnd(w);
+	if (p == NULL)
+		return true;
+	p->n = w->fault_n;
+	if (!p->all && (n >= PLAN_MAX || !(p->keep[n / 64] >> n % 64 & 1)))
+		return false;
+	w->telling = p->words;
+	if (w->telling != NULL)
+		fprintf(w->telling, "fault %u\n", n);
+	return true;
+}
+
+void
+fault_end(struct world *w, uint64_t rng)
+{
+	w->telling = NULL;
+	w->rng = rng;
 }
 
 void
@@ -236,16 +285,24 @@ violation(struct world *w, const char *rule, const char *fmt, ...)
 	say(w, "VIOLATION %s: %s", rule, text);
 	w->violations++;
 	w->failed = true;
+	if (w->plan != NULL) {
+		snprintf(w->plan->rule, sizeof(w->plan->rule), "%s", rule);
+		snprintf(w->plan->text, sizeof(w->plan->text), "%s", text);
+	}
 	fprintf(w->out, "# violation of %s, %s %llu: %s\n", rule,
 	    w->scene != NULL ? w->scene : "seed", (unsigned long long)w->seed,
 	    text);
 	if (!w->verbose)
 		print_ring(w, 60);
 	if (w->scene != NULL)
-		fprintf(
-		    w->out, "# replay: build/release/sim -S %s -v\n", w->scene);
+		fprintf(w->out,
+		    "# replay: build/release/sim -S %s -v, commit %s\n",
+		    w->scene, sim_commit());
 	else
-		fprintf(w->out, "# replay: build/release/sim -s %llu -n 1 -v\n",
+		fprintf(w->out,
+		    "# replay: build/release/sim -s %llu -n 1 -v, commit %s; "
+		    "fewest faults: sim -m -s %llu\n",
+		    (unsigned long long)w->seed, sim_commit(),
 		    (unsigned long long)w->seed);
 }
 
