@@ -213,6 +213,22 @@ do_want_more(struct arb *a, struct arb_peer *p, const struct arb_event *e)
 		p->next_at = mt_min(p->next_at, arb_fence_delay(a, p));
 }
 
+/*
+ * R13: one voter refused, most do not answer: the peer may have the lease, and
+ * act.  To switch it off then would be to lose what it did.
+ */
+static void
+hold_fire(struct arb *a, struct arb_peer *p)
+{
+	if (p->leased || p->state == ARB_ASK || p->state == ARB_FROZEN ||
+	    !arb_vote_taken(a))
+		return;
+	arb_fence_stop(a, p);
+	arb_say(a, HAD_WARN, "R13", p,
+	    "a voter refused the lease: no fence without it");
+	arb_set(a, p, ARB_ASK, "no fence without the lease");
+}
+
 static void
 do_votes(struct arb *a, struct arb_peer *p, const struct arb_event *e)
 {
@@ -222,8 +238,10 @@ do_votes(struct arb *a, struct arb_peer *p, const struct arb_event *e)
 		return;
 	switch (arb_tally(a)) {
 	case TALLY_OPEN:
+		hold_fire(a, p);
 		return;
 	case TALLY_STUCK:
+		hold_fire(a, p);
 		if (p->state != ARB_ASK)
 			return;
 		arb_set(a, p, ARB_FROZEN, "the voters cannot decide");
@@ -243,10 +261,14 @@ do_votes(struct arb *a, struct arb_peer *p, const struct arb_event *e)
 		return;
 	p->leased = true;
 	arb_verdict(a, p, ARB_VERDICT_LEASE, "R6", "a majority of the voters");
-	if (p->state == ARB_WAIT)
-		p->next_at = a->now;
-	else if (p->state == ARB_ASK || p->state == ARB_FROZEN)
+	if (p->state == ARB_OFF || p->state == ARB_CHECK)
+		return;
+	if (p->n_levels == 0 || p->exhausted) {
 		arb_set(a, p, ARB_WON, "the lease is granted");
+		return;
+	}
+	p->next_at = a->now;
+	arb_set(a, p, ARB_WAIT, "this node fires at once (R4)");
 }
 
 static void
@@ -341,13 +363,13 @@ static const struct cell table[ARB_IN_N][ARB_STATE_N] = {
 	[ARB_IN_VOTES] = {
 		{do_nothing, S(IDLE)},
 		{do_nothing, S(VERIFY)},
-		{do_votes, S(WAIT) | COUNTED},
-		{do_votes, S(OFF) | COUNTED},
-		{do_votes, S(CHECK) | COUNTED},
-		{do_votes, S(ASK) | COUNTED},
+		{do_votes, S(WAIT) | S(ASK) | COUNTED},
+		{do_votes, S(OFF) | S(ASK) | COUNTED},
+		{do_votes, S(CHECK) | S(ASK) | COUNTED},
+		{do_votes, S(WAIT) | S(ASK) | COUNTED},
 		{do_nothing, S(WON)},
 		{do_nothing, S(LOST)},
-		{do_votes, COUNTED},
+		{do_votes, S(WAIT) | COUNTED},
 	},
 	[ARB_IN_FENCED] = {
 		{arb_test_done, S(IDLE)},

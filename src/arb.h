@@ -12,7 +12,8 @@
  *    to two nodes (R6).
  *  - The node that holds data fires at once; so does the one that was granted
  *    the lease.  Any other waits, so that two nodes never shoot each other
- *    (R4), and one that was refused the lease never fires (R13).
+ *    (R4), and one that was refused the lease never fires (R13); nor does one
+ *    that a voter refused while the others do not answer.
  */
 #ifndef ARB_H
 #define ARB_H
@@ -37,7 +38,8 @@
  *   WAIT     the delay of the one that is not to shoot first (R4)
  *   OFF      an agent was told to switch it off
  *   CHECK    and is asked whether it is
- *   ASK      no agent to use (any more): the voters are asked
+ *   ASK      no agent to use (any more, or without the lease): the voters
+ *            are asked
  *   WON      verdict OFF or LEASE given, nothing left to try; until REST
  *   LOST     refused by the voters: never fires (R13); until REST
  *   FROZEN   every arbiter failed (R5): until REST, CONFIRM or a lease

@@ -273,10 +273,10 @@ arb_test_done(struct arb *a, struct arb_peer *p, const struct arb_event *e)
 	p->token = 0;
 	p->test_bad |= !ok;
 	snprintf(p->report + used, sizeof(p->report) - used,
-	    "level %u: %s: %s: %s%s%s\n", p->level + 1u, p->agent[p->level],
+	    "level %u: %s: %s: %s%s%.*s\n", p->level + 1u, p->agent[p->level],
 	    p->action == ARB_DO_MONITOR ? "monitor" : "status",
 	    result_text(res), text != NULL && text[0] != '\0' ? ": " : "",
-	    text != NULL ? text : "");
+	    ARB_TEXT - 1, text != NULL ? text : "");
 	if (p->action == ARB_DO_MONITOR)
 		test_next(a, p, ARB_DO_STATUS);
 	else if (++p->level < p->n_levels)

@@ -114,6 +114,7 @@ enum arb_tally {
 	TALLY_STUCK, /* all have answered, and nobody can win by that */
 };
 enum arb_tally arb_tally(const struct arb *);
+bool arb_vote_taken(const struct arb *);
 void arb_vote_open(struct arb *, uint64_t epoch, monotime_t at);
 void arb_vote_close(struct arb *);
 void arb_vote_event(struct arb *, const struct arb_event *);

@@ -50,6 +50,14 @@ arb_tally(const struct arb *a)
 	return TALLY_OPEN;
 }
 
+/* A voter refused: another node asked.  May it have a majority by that? */
+bool
+arb_vote_taken(const struct arb *a)
+{
+	return count(a, ARB_VOTE_DENIED) > 0 &&
+	       a->conf.n_voters - count(a, ARB_VOTE_GRANTED) >= majority(a);
+}
+
 /*
  * The highest epoch that voters hold for this node in such a number that no
  * other node can have a majority for it; 0 = none.
