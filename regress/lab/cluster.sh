@@ -4,7 +4,16 @@
 #	volume orders -> ext4 on /srv/orders -> records -> address 192.0.2.80
 # and the lockspace "default".  Comes after lib.sh.
 #
-#	cluster_up [MIB]	nodes, disks, both daemons; alpha has the data
+#	cluster_up [MIB]	nodes, disks, both daemons; alpha has the data.
+#				CLUSTER_STEPS: more steps, before the addresses;
+#				cluster_before: what is to be done before the
+#				configuration is written (redefine it)
+#	node_start NODE		had, with HAD_SELF_FENCE_FAKE where
+#				CLUSTER_RESET says so (NODE is appended)
+#	node_again NODE		the same after a loss of power
+#	whole			paired and in sync again
+#	said NODE RULE		the rule is among what NODE's why tells
+#	events_have NODE TEXT	a note of NODE has it
 #	cluster_paired		true if both nodes say they are paired
 #	service_on NODE		true if NODE says that it runs shop
 #	in_sync			true if alpha and bravo both say in-sync
@@ -44,6 +53,7 @@ cluster_conf() {
 				command records {
 					start "$LAB_BIN/tools/records serve :: $PORT /srv/orders </dev/null >/dev/null 2>&1 &"
 				}
+				${CLUSTER_STEPS:-}
 				address web
 				address web6
 			}
@@ -51,6 +61,7 @@ cluster_conf() {
 	EOF
 }
 
+cluster_before() { :; }
 cluster_up() {
 	local mib=${1:-48} node
 	nodes_up || return 1
@@ -58,10 +69,22 @@ cluster_up() {
 		disk_make $node orders "$mib" >/dev/null || return 1
 		on $node mkdir -p /srv/orders || return 1
 	done
+	cluster_before || return 1
 	cluster_conf || return 1
 	on alpha hactl volume create orders --mkfs ext4 || return 1
 	on bravo hactl volume create orders || return 1
-	had_start alpha && had_start bravo
+	node_start alpha && node_start bravo
+}
+node_start() {
+	if [ -n "${CLUSTER_RESET:-}" ]; then
+		HAD_SELF_FENCE_FAKE=$CLUSTER_RESET.$1 had_start "$1"
+	else
+		had_start "$1"
+	fi
+}
+node_again() {
+	power_cut "$1"
+	power_on "$1" && node_start "$1"
 }
 
 status() { hactl "$1" status --json | jq -r "$2"; }
@@ -73,6 +96,12 @@ cluster_paired() {
 service_on() {
 	[ "$(status "$1" '.services[0].on + " " + .services[0].state')" = "$1 running" ]
 }
+said() {
+	hactl "$1" why --json |
+		jq -e --arg r "$2" 'any(.events[]; .rule == $r)' >/dev/null
+}
+events_have() { grep -qF "$2" "$(had_log "$1")"; }
+whole() { wait_for 40 cluster_paired && wait_for 60 in_sync; }
 in_sync() {
 	[ "$(status alpha '.volumes[0].connection')" = in-sync ] &&
 		[ "$(status bravo '.volumes[0].connection')" = in-sync ]

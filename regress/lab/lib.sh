@@ -38,6 +38,7 @@
 #				guests, a file natively; -f: a file anyhow.
 #				In pair mode before the node is booted.
 #				With LAB_DISK_DM set (guest): one that can fail
+#	disk_share NAME MIB	an empty disk that alpha and bravo both have
 #	disk_fails NODE NAME HOW	I/O errors from now on; HOW is all, writes,
 #				or FIRST-LAST, in KiB
 #	disk_works NODE NAME	and no more; it holds what it held
@@ -47,7 +48,10 @@
 #	conf_write [<TEXT]	the same had.conf for alpha and bravo: cluster
 #				and nodes, then the text of standard input.
 #				LAB_HEARTBEAT (100ms), LAB_DEAD (1s),
-#				LAB_SILENT (takeover); makes keys where none are
+#				LAB_SILENT (takeover); makes keys where none
+#				are.  LAB_CLUSTER, if set, stands in the cluster
+#				in place of "silent peer", LAB_NODE in each
+#				node, and conf_links NODE prints its links
 #	had_start NODE [ARG...]	had -d -f /etc/had/had.conf; comes back when its
 #				control socket is there; false: it died.
 #				LAB_HAD: another program in its place
@@ -70,6 +74,8 @@
 #	node_vanish NODE	all its links dead at once, carriers stay;
 #				-c: the carriers go, too
 #	node_return NODE	undoes that
+#	pair_cut, pair_join	alpha and bravo do not hear each other on any
+#				link; carriers stay, and all others hear both
 #	heal			undoes every fault of every node's links
 #
 # Time and measuring
@@ -238,13 +244,17 @@ lab_key() { # node
 	cat "$out"
 }
 
+conf_links() {
+	echo "link cross $(lab_cross "$1") interface \"cross0\""
+	echo "link lan 192.0.2.$(lab_host "$1") interface \"lan0\""
+}
 conf_write() {
 	local node id conf=$LAB/had.conf
 	{
 		echo "cluster lab {"
 		echo "	heartbeat ${LAB_HEARTBEAT:-100ms}"
 		echo "	dead ${LAB_DEAD:-1s}"
-		echo "	silent peer ${LAB_SILENT:-takeover}"
+		echo "${LAB_CLUSTER-	silent peer ${LAB_SILENT:-takeover}}"
 		echo "}"
 		id=0
 		for node in alpha bravo; do
@@ -253,8 +263,8 @@ conf_write() {
 				node $node {
 					id $id
 					key "$(lab_key $node)"
-					link cross $(lab_cross $node) interface "cross0"
-					link lan 192.0.2.$(lab_host $node) interface "lan0"
+					$(conf_links $node)
+					${LAB_NODE:-}
 				}
 			END
 		done

@@ -70,6 +70,25 @@ delay() {
 		mangle "$1" "$2" delay "${3}ms" ${4:+"${4}ms"}
 	fi
 }
+# What alpha and bravo send each other is lost, all else is not.
+pair_cut() {
+	lab_fault alpha lan in pair "ether saddr $(lab_mac bravo lan) counter drop"
+	lab_fault bravo lan in pair "ether saddr $(lab_mac alpha lan) counter drop"
+	lab_fault alpha cross in pair "counter drop"
+	lab_fault alpha cross out pair "counter drop"
+	lab_pair_drops
+}
+pair_join() {
+	busybox rm -f "$LAB"/fault/*.pair
+	lab_pair_drops
+}
+lab_pair_drops() {
+	local node
+	for node in alpha bravo; do
+		# shellcheck disable=SC2046
+		lab_is_up $node && lab_drops $node $(lab_links $node)
+	done | lab_hub_do nft -f -
+}
 lab_vanish() { # node rule
 	local link dir
 	for link in $(lab_links "$1"); do

@@ -253,6 +253,12 @@ disk_make() { # [-f] node name mib
 	echo "/dev/lab/$2"
 }
 
+disk_share() { # name mib
+	disk_make alpha "$1" "$2" || return
+	mkdir -p "$LAB/node/bravo/dev"
+	cp -P "$LAB/node/alpha/dev/$1" "$LAB/node/bravo/dev/$1"
+}
+
 # A table for the device mapper's disk, from standard input; a new one is
 # made.  What is under way fails or ends before the new table counts.
 disk_table() { # node name
