@@ -413,6 +413,8 @@ arb_input(struct arb *a, struct arb_peer *p, enum arb_in in,
 {
 	const struct cell *cell = &table[in][p->state];
 
+	if (a->ops->cell != NULL)
+		a->ops->cell(a->ctx, in, p->state);
 	cell->act(a, p, e);
 	ASSERT((cell->next >> p->state & 1) != 0);
 }

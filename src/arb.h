@@ -165,6 +165,19 @@ struct arb_event {
 	} u;
 };
 
+/* The inputs of the state machine of one peer, as cell() tells them. */
+#define ARB_IN_LIST(X) \
+	X(TICK, "tick") \
+	X(WANT, "want") \
+	X(REST, "rest") \
+	X(VOTES, "votes") \
+	X(FENCED, "fenced") \
+	X(CONFIRM, "confirm") \
+	X(TEST, "test")
+#define X(sym, name) ARB_IN_##sym,
+enum arb_in { ARB_IN_LIST(X) ARB_IN_N };
+#undef X
+
 struct arb_ops {
 	void (*timer)(void *ctx, monotime_t at);
 	void (*note)(void *ctx, enum had_level, const char *rule,
@@ -196,6 +209,8 @@ struct arb_ops {
 	void (*working)(void *ctx, bool working, uint32_t fence_ms);
 	/* Answer to CONFIRM and TEST; text may have several lines. */
 	void (*reply)(void *ctx, uint64_t token, bool ok, const char *text);
+	/* NULL, or: the machine of a peer in this state is given this input. */
+	void (*cell)(void *ctx, enum arb_in, enum arb_state);
 };
 
 struct arb;

@@ -14,19 +14,6 @@ enum {
 	ARB_REPORT = 1024,
 };
 
-/* The inputs of the state machine of one peer. */
-#define ARB_IN_LIST(X) \
-	X(TICK, "tick") \
-	X(WANT, "want") \
-	X(REST, "rest") \
-	X(VOTES, "votes") \
-	X(FENCED, "fenced") \
-	X(CONFIRM, "confirm") \
-	X(TEST, "test")
-#define X(sym, name) ARB_IN_##sym,
-enum arb_in { ARB_IN_LIST(X) ARB_IN_N };
-#undef X
-
 struct arb_peer {
 	uint8_t id;
 	char name[HAD_NAME_MAX];

@@ -800,6 +800,8 @@ mb_step(struct mb *m, const struct mb_event *e)
 	ASSERT(!mt_before(e->now, m->now));
 	m->stepping = true;
 	m->now = e->now;
+	if (m->ops->cell != NULL)
+		m->ops->cell(m->ctx, e->type, m->self);
 	cell = &table[e->type][m->self];
 	cell->act(m, e);
 	ASSERT((cell->next >> m->self & 1) != 0);

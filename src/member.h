@@ -268,6 +268,8 @@ struct mb_ops {
 	void (*reply)(void *ctx, uint64_t token, bool ok, const char *text);
 	/* Goodbye is sent and the record is durable: the daemon may exit. */
 	void (*done)(void *ctx);
+	/* NULL, or: this event comes in this state. */
+	void (*cell)(void *ctx, enum mb_ev, enum mb_self);
 };
 
 struct mb;

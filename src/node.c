@@ -27,6 +27,13 @@ nd_note(struct nd *nd, enum had_level level, const char *rule,
 	nd->ops->note(nd->ctx, level, rule, object, text);
 }
 
+void
+nd_cell(struct nd *nd, enum nd_table table, unsigned in, unsigned state)
+{
+	if (nd->ops->cell != NULL)
+		nd->ops->cell(nd->ctx, table, in, state);
+}
+
 struct nd_peer *
 nd_peer(struct nd *nd, uint8_t id)
 {

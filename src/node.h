@@ -173,6 +173,9 @@ struct nd_buf {
 	size_t len;
 };
 
+/* The cores whose states and inputs are a table. */
+enum nd_table { ND_TABLE_MB, ND_TABLE_SVC, ND_TABLE_ARB, ND_TABLE_VIP };
+
 struct nd_ops {
 	/* One message of n parts; copied before the call returns. */
 	void (*send)(void *ctx, uint8_t peer, enum nd_kind, uint8_t link,
@@ -214,6 +217,12 @@ struct nd_ops {
 	void (*told)(void *ctx, uint8_t peer, const uint8_t *bytes, size_t len);
 	/* R12: reset this machine now, as the configuration wants it. */
 	void (*self_fence)(void *ctx, const char *why);
+	/*
+	 * NULL, or: a cell of a core's table is taken, its input and its state
+	 * by their numbers.  For a simulator that wants to know which never
+	 * are.
+	 */
+	void (*cell)(void *ctx, enum nd_table, unsigned in, unsigned state);
 };
 
 /* The backing device of a volume, as its driver found it. */

@@ -107,6 +107,12 @@ op_reply(void *ctx, uint64_t token, bool ok, const char *text)
 	nd->ops->reply(nd->ctx, token, ok ? 0 : 69, text);
 }
 
+static void
+op_cell(void *ctx, enum arb_in in, enum arb_state state)
+{
+	nd_cell(ctx, ND_TABLE_ARB, in, state);
+}
+
 static const struct arb_ops ops = {
     .timer = op_timer,
     .note = op_note,
@@ -117,6 +123,7 @@ static const struct arb_ops ops = {
     .spent = op_spent,
     .working = op_working,
     .reply = op_reply,
+    .cell = op_cell,
 };
 
 /* The last part of an agent's path; notes are short. */

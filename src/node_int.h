@@ -157,6 +157,7 @@ struct nd_inner *nd_inner_put(struct nd *, enum nd_inner_type);
 void nd_note(struct nd *, enum had_level, const char *rule, const char *object,
     const char *text);
 struct nd_peer *nd_peer(struct nd *, uint8_t id); /* NULL if unknown */
+void nd_cell(struct nd *, enum nd_table, unsigned in, unsigned state);
 
 /* node_net.c: associations, envelope, heartbeats */
 void nd_net_init(struct nd *);

@@ -107,6 +107,12 @@ op_done(void *ctx)
 	nd->ops->done(nd->ctx, true);
 }
 
+static void
+op_cell(void *ctx, enum mb_ev in, enum mb_self state)
+{
+	nd_cell(ctx, ND_TABLE_MB, in, state);
+}
+
 static const struct mb_ops ops = {
     .send = op_send,
     .timer = op_timer,
@@ -119,6 +125,7 @@ static const struct mb_ops ops = {
     .epoch = op_epoch,
     .reply = op_reply,
     .done = op_done,
+    .cell = op_cell,
 };
 
 /* Links of one name of a domain share a number; others have their own. */

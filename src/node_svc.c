@@ -312,6 +312,12 @@ op_self_fence(void *ctx, uint16_t service, const char *reason)
 	nd->ops->self_fence(nd->ctx, reason);
 }
 
+static void
+op_svc_cell(void *ctx, enum svc_in in, enum svc_state state)
+{
+	nd_cell(ctx, ND_TABLE_SVC, in, state);
+}
+
 static const struct svc_ops svc_ops = {
     .step = op_step,
     .cancel = op_cancel,
@@ -322,6 +328,7 @@ static const struct svc_ops svc_ops = {
     .state = op_state,
     .stopped = op_stopped,
     .self_fence = op_self_fence,
+    .cell = op_svc_cell,
 };
 
 struct svc *
@@ -397,6 +404,12 @@ vip_op_done(void *ctx, uint64_t token, bool ok, const char *text)
 	    (uint8_t)(token & 0xff), ok ? SVC_RES_OK : SVC_RES_FAILED, text);
 }
 
+static void
+op_vip_cell(void *ctx, enum vip_ev in, enum vip_state state)
+{
+	nd_cell(ctx, ND_TABLE_VIP, in, state);
+}
+
 static const struct vip_ops vip_ops = {
     .addr_add = vip_op_add,
     .addr_del = vip_op_del,
@@ -406,6 +419,7 @@ static const struct vip_ops vip_ops = {
     .lapsed = vip_op_lapsed,
     .done = vip_op_done,
     .note = op_note,
+    .cell = op_vip_cell,
 };
 
 struct vip *

@@ -169,6 +169,19 @@ struct svc_event {
 	} u;
 };
 
+/* The inputs of a service's state machine, as cell() tells them. */
+#define SVC_IN_LIST(X) \
+	X(EVAL, "eval") /* anything may have changed: go on */ \
+	X(OK, "ok") /* the step under way succeeded */ \
+	X(BAD, "bad") /* it failed */ \
+	X(CLAIM, "claim") \
+	X(PULL, "pull") \
+	X(GRANT, "grant") \
+	X(DENY, "deny")
+#define X(sym, name) SVC_IN_##sym,
+enum svc_in { SVC_IN_LIST(X) SVC_IN_N };
+#undef X
+
 struct svc_ops {
 	/*
 	 * Carries out one step of a service; answered by one STEP_DONE with
@@ -197,6 +210,8 @@ struct svc_ops {
 	 * the configuration wants this node to reset itself then.  Once.
 	 */
 	void (*self_fence)(void *ctx, uint16_t service, const char *reason);
+	/* NULL, or: a service in this state is given this input. */
+	void (*cell)(void *ctx, enum svc_in, enum svc_state);
 };
 
 struct svc;

@@ -747,6 +747,8 @@ svc_input(struct svc *s, struct unit *u, enum svc_in in)
 	const struct cell *cell;
 
 	ASSERT((unsigned)in < SVC_IN_N);
+	if (s->ops->cell != NULL)
+		s->ops->cell(s->ctx, in, u->state);
 	cell = &table[in][u->state];
 	cell->act(s, u);
 	ASSERT((cell->next >> u->state & 1) != 0);

@@ -208,19 +208,6 @@ struct svc {
 	struct unit units[HAD_SERVICES_MAX];
 };
 
-/* The inputs of a service's state machine. */
-#define SVC_IN_LIST(X) \
-	X(EVAL, "eval") /* anything may have changed: go on */ \
-	X(OK, "ok") /* the step under way succeeded */ \
-	X(BAD, "bad") /* it failed */ \
-	X(CLAIM, "claim") \
-	X(PULL, "pull") \
-	X(GRANT, "grant") \
-	X(DENY, "deny")
-#define X(sym, name) SVC_IN_##sym,
-enum svc_in { SVC_IN_LIST(X) SVC_IN_N };
-#undef X
-
 /* svc.c */
 void svc_say(struct svc *, enum had_level, const char *rule,
     const struct unit *, const char *fmt, ...) PRINTF_LIKE(5, 6);

@@ -181,6 +181,8 @@ struct vip_ops {
 	void (*done)(void *ctx, uint64_t token, bool ok, const char *text);
 	void (*note)(void *ctx, enum had_level, const char *rule,
 	    const char *object, const char *text);
+	/* NULL, or: this event comes to an address in this state. */
+	void (*cell)(void *ctx, enum vip_ev, enum vip_state);
 };
 
 struct vip_addr_status {

@@ -566,6 +566,8 @@ vip_cell(struct vip *v, struct vip_a *a, const struct vip_event *ev)
 	const char *why = NULL;
 
 	ASSERT(table[old][ev->type].fn != NULL);
+	if (v->ops->cell != NULL)
+		v->ops->cell(v->ctx, ev->type, old);
 	to = table[old][ev->type].fn(v, a, ev, &why);
 	ASSERT(a->state == old);
 	if (to == old)

@@ -8,6 +8,7 @@
  *		  -o FILE keeps them, -f FILE plays them again
  *	-x EPOCH  to reach that epoch, which is harmless, counts as a violation:
  *		  a test of the tests
+ *	-c FILE   which cells of the state machines were taken; adds to FILE
  *	-B N      N failovers of one address and nothing else: how many a second
  */
 #include <errno.h>
@@ -221,7 +222,7 @@ list_scenes(void)
 struct options {
 	uint64_t n, first, epoch, workers, failovers;
 	bool verbose, minimise;
-	const char *scene, *plan, *save;
+	const char *scene, *plan, *save, *cells;
 };
 
 static void
@@ -245,9 +246,10 @@ static int
 usage(void)
 {
 	fprintf(stderr,
-	    "usage: sim [-v] [-n SEEDS] [-s FIRST] [-j WORKERS] [-x EPOCH]\n"
+	    "usage: sim [-v] [-n SEEDS] [-s FIRST] [-j WORKERS] [-x EPOCH] "
+	    "[-c CELLS]\n"
 	    "       sim -m -s SEED [-x EPOCH] [-o FILE] | -f FILE\n"
-	    "       sim -S SCENE [-v] | -l | -B FAILOVERS\n");
+	    "       sim -S SCENE [-v] [-c CELLS] | -l | -B FAILOVERS\n");
 	return 2;
 }
 
@@ -266,7 +268,7 @@ parse(int argc, char **argv, struct options *o)
 {
 	int c, bad = 0;
 
-	while ((c = getopt(argc, argv, "n:s:j:x:S:f:o:B:mv")) != -1) {
+	while ((c = getopt(argc, argv, "n:s:j:x:S:f:o:c:B:mv")) != -1) {
 		if (c == 'n')
 			bad |= number(optarg, &o->n);
 		else if (c == 's')
@@ -283,6 +285,8 @@ parse(int argc, char **argv, struct options *o)
 			o->plan = optarg;
 		else if (c == 'o')
 			o->save = optarg;
+		else if (c == 'c')
+			o->cells = optarg;
 		else if (c == 'm')
 			o->minimise = true;
 		else if (c == 'v')
@@ -306,6 +310,7 @@ main(int argc, char **argv)
 		return list_scenes();
 	if (parse(argc, argv, &o) != 0)
 		return usage();
+	cells_begin();
 	if (o.plan != NULL)
 		return replay(o.plan);
 	if (o.minimise)
@@ -315,6 +320,8 @@ main(int argc, char **argv)
 	if (o.scene == NULL)
 		all_seeds(&o, &t);
 	else if (one_scene(o.scene, o.verbose, &t) != 0)
+		return 2;
+	if (o.cells != NULL && cells_save(o.cells) != 0)
 		return 2;
 	printf("%lu writes, %lu reads, %lu grants, %u excused\n", t.acks,
 	    t.reads, t.grants, t.excused);

@@ -18,6 +18,7 @@
  *	sim_exam.c	the last questions: one node and one arbiter alive (I6),
  *			only an arbiter or a link lost (I7)
  *	sim_swarm.c	faults at random
+ *	sim_cells.c	the cells of the state machines that were taken
  *	sim_par.c	many seeds by several processes
  *	sim_min.c	the fewest faults that break the same promise
  *	sim_fast.c	failovers and nothing else
@@ -440,6 +441,9 @@ void print_ring(struct world *, unsigned lines);
  */
 bool fault_begin(struct world *, uint64_t *rng);
 void fault_end(struct world *, uint64_t rng);
+
+/* sim_cells.c */
+void cell_taken(enum nd_table, unsigned in, unsigned state);
 
 /* sim_conf.c */
 uint32_t conf_draw(uint64_t seed);

@@ -307,6 +307,13 @@ op_told(void *ctx, uint8_t peer, const uint8_t *bytes, size_t len)
 }
 
 static void
+op_cell(void *ctx, enum nd_table table, unsigned in, unsigned state)
+{
+	(void)ctx;
+	cell_taken(table, in, state);
+}
+
+static void
 op_self_fence(void *ctx, const char *why)
 {
 	arb_self_fence(ctx, why);
@@ -354,6 +361,7 @@ static const struct nd_ops ops = {
     .done = op_done,
     .self_fence = op_self_fence,
     .told = op_told,
+    .cell = op_cell,
 };
 
 struct mail *

@@ -38,6 +38,10 @@ void seeds_run(uint64_t first, unsigned long n, unsigned workers,
 /* Memory that children share with this process. */
 void *shared(size_t len);
 
+/* sim_cells.c: begun before anything runs; added to what path has. */
+void cells_begin(void);
+int cells_save(const char *path);
+
 /* sim_min.c */
 int minimise(uint64_t seed, uint64_t epoch, const char *save);
 int replay(const char *path);
