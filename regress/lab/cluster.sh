@@ -6,6 +6,7 @@
 #
 #	cluster_up [MIB]	nodes, disks, both daemons; alpha has the data.
 #				CLUSTER_STEPS: more steps, before the addresses;
+#				CLUSTER_EXTRA: more blocks;
 #				cluster_before: what is to be done before the
 #				configuration is written (redefine it)
 #	node_start NODE		had, with HAD_SELF_FENCE_FAKE where
@@ -58,6 +59,7 @@ cluster_conf() {
 				address web6
 			}
 		}
+		${CLUSTER_EXTRA:-}
 	EOF
 }
 

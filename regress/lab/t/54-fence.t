@@ -120,7 +120,7 @@ fence_how 2 fail
 freeze bravo
 check "all fail: frozen" wait_for 40 frozen
 check "all fail: a liar is not believed" \
-	events_have alpha "did not verify in time that it is off"
+	events_have alpha "fence level 1: fence_power did not"
 is "$(status alpha .state)" CRITICAL "all fail: critical"
 check "all fail: alpha is undecided" undecided
 check "all fail: nothing is acknowledged" held_for 4
