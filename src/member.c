@@ -157,6 +157,9 @@ mb_set_peer(struct mb *m, struct peer *p, enum mb_peer verdict,
 	}
 	if (verdict == MB_PEER_ALIVE) {
 		ASSERT(p->incarnation != 0);
+		/* To become a pair each had to hear the other. */
+		if (p->paired != p->incarnation)
+			p->reached = m->now;
 		p->paired = p->incarnation;
 		p->aborted = false;
 		p->refused = 0;
@@ -296,6 +299,11 @@ on_heard(struct mb *m, const struct mb_event *e)
 		mb_peer_incarnation(m, p, incarnation, e->u.heard.epoch);
 	if (!e->u.heard.one_way)
 		p->heard[e->u.heard.link] = m->now;
+	if (!e->u.heard.one_way && e->u.heard.reached.us == 0)
+		p->reached = m->now;
+	else if (mt_before(p->reached, e->u.heard.reached) &&
+		 !mt_before(m->now, e->u.heard.reached))
+		p->reached = e->u.heard.reached;
 	mb_peer_heard(m, p, incarnation);
 	mb_pair_newer(m, p, e->u.heard.epoch);
 	mb_pair_heard(m, p, e->u.heard.epoch);
@@ -613,6 +621,8 @@ shift_silence(struct mb *m, int64_t us)
 				    mt_min(m->now, mt_add_us(p->heard[l], us));
 		if (p->last.us != 0)
 			p->last = mt_min(m->now, mt_add_us(p->last, us));
+		if (p->reached.us != 0)
+			p->reached = mt_min(m->now, mt_add_us(p->reached, us));
 	}
 }
 

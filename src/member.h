@@ -142,6 +142,10 @@ struct mb_event {
 			/* The peer hears nothing of this node on that link:
 			 * it lives, but the link is not one to count on. */
 			bool one_way;
+			/* What it heard last of this node on that link was
+			 * sent at that time; us 0 = it did not say, so
+			 * just now, unless one_way. */
+			monotime_t reached;
 		} heard;
 		struct { /* link liveness changed */
 			uint8_t peer, link;

@@ -67,6 +67,8 @@ struct peer {
 	monotime_t heard[HAD_LINKS_MAX];
 	bool link_down[HAD_LINKS_MAX];
 	monotime_t last; /* heard, any link */
+	monotime_t word; /* the same, be it that it does not hear us */
+	monotime_t reached; /* it has heard what was sent at that time */
 	monotime_t kernel; /* its kernel answered last */
 	monotime_t kernel_since; /* and ever since, without a long gap */
 	bool aborted;
@@ -108,6 +110,9 @@ struct mb {
 	bool goal_right; /* own_right when alone */
 	bool data_behind; /* DATA: not current */
 	bool alone_behind; /* alone, and it was not when that began */
+	/* Began to act alone without the peer: at its epoch, for all it knew.
+	 */
+	bool alone_blind;
 	bool seeding; /* an operator waits for the answer */
 	uint64_t seed_token;
 	/* DOUBT and ISOLATED ask the peer what happened meanwhile. */

@@ -69,6 +69,7 @@ mb_pair_alone(struct mb *m, struct peer *p, enum mb_peer verdict,
 		m->want.epoch = p->asked + (m->conf.voters && !p->leased);
 	/* The last one alive is not the last one with the data. */
 	m->alone_behind = !own_right && m->data_behind;
+	m->alone_blind = m->self == MB_INERT;
 	m->want.solo = !m->alone_behind;
 	if (m->alone_behind)
 		mb_say(m, HAD_WARN, "R1",
@@ -157,6 +158,9 @@ try_pair(struct mb *m, struct peer *p)
 	want_again(m);
 	if (p->view.epoch > m->want.epoch)
 		m->want.epoch = p->view.epoch;
+	/* Both may have acted at that one: tokens have to be above it. */
+	if (m->self == MB_ALONE && m->alone_blind && p->view.epoch >= m->epoch)
+		m->want.epoch = p->view.epoch + 1;
 	/*
 	 * Neither acts: what the daemons before them did at that epoch is
 	 * over, and must not be mistaken for what comes (fencing tokens).

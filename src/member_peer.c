@@ -56,7 +56,7 @@ mb_peer_fresh(const struct mb *m, const struct peer *p)
 static bool
 is_frozen(const struct mb *m, const struct peer *p)
 {
-	return !mt_before(p->kernel_since, p->last) &&
+	return !mt_before(p->kernel_since, p->word) &&
 	       mt_sub_us(p->kernel, p->kernel_since) >=
 		   m->conf.dead_ms * 1000 / 2;
 }
@@ -119,10 +119,34 @@ is_paired_verdict(const struct peer *p)
 	       p->verdict == MB_PEER_LOST;
 }
 
+/*
+ * R7: it is heard, but hears nothing of this node on any link: to the arbiters
+ * it says that this node is silent, and counts the time from then.  So must
+ * this node.
+ */
+static bool
+is_unheard(const struct mb *m, const struct peer *p)
+{
+	return mb_arb_configured(m) && p->paired == p->incarnation &&
+	       (p->verdict == MB_PEER_ALIVE || p->verdict == MB_PEER_SILENT) &&
+	       mb_ago_ms(m, p->reached) >= m->conf.dead_ms;
+}
+
 void
 mb_peer_heard(struct mb *m, struct peer *p, uint64_t incarnation)
 {
 	ASSERT(incarnation == p->incarnation);
+	p->word = m->now;
+	if (is_unheard(m, p)) {
+		if (p->verdict == MB_PEER_ALIVE)
+			mb_say(m, HAD_WARN, "R7",
+			    "%s is heard, but has not heard this node for "
+			    "%lld ms",
+			    p->name, (long long)mb_ago_ms(m, p->reached));
+		p->last = mt_min(p->last, p->reached);
+		mb_peer_tick(m, p);
+		return;
+	}
 	p->last = m->now;
 	/*
 	 * It lives, whatever was aborted.  Not if this was on its way when
@@ -160,6 +184,7 @@ mb_peer_incarnation(
 	p->tell_at = m->now;
 	p->aborted = false;
 	p->refused = 0;
+	p->reached = (monotime_t){0};
 	if (p->asked_verify)
 		mb_arb_rest(m, p);
 	if (p->paired == 0 || p->paired != old || !is_paired_verdict(p) ||

@@ -111,6 +111,7 @@ struct nd {
 
 	enum mb_self state;
 	bool own_right;
+	bool met; /* in a pair since it started or gave up */
 	bool data_behind; /* last DATA said so */
 	/*
 	 * The operator stopped this daemon while it was in doubt: what it

@@ -80,6 +80,25 @@ nd_lock_new(struct nd *nd)
 	return lk_new(&c, &ops, nd);
 }
 
+/*
+ * Others may grant what is held here takeover_ms after they heard this node
+ * last; it heard them at most lease_ms before that, or has counted since.
+ */
+static uint32_t
+grace_ms(const struct nd *nd)
+{
+	int64_t left = nd->conf->t.takeover_ms - nd->conf->t.lease_ms;
+	struct mb_status m;
+
+	if (nd->state != MB_ISOLATED)
+		return (uint32_t)left;
+	mb_status(nd->member, &m);
+	for (unsigned i = 0; i < m.n_peers; i++)
+		if (m.peers[i].heard.us != 0)
+			left -= mt_sub_us(nd->now, m.peers[i].heard) / 1000;
+	return left > 0 ? (uint32_t)left : 0;
+}
+
 void
 nd_lock_view(struct nd *nd)
 {
@@ -90,7 +109,7 @@ nd_lock_view(struct nd *nd)
 	in->u.lock.type = LK_EV_VIEW;
 	v->members = NODESET(nd->self);
 	v->epoch = nd->epoch;
-	v->grace_ms = nd->conf->t.takeover_ms - nd->conf->t.lease_ms;
+	v->grace_ms = grace_ms(nd);
 	for (unsigned i = 0; i < nd->n_peers; i++) {
 		const struct nd_peer *p = &nd->peers[i];
 
@@ -110,6 +129,20 @@ nd_lock_view(struct nd *nd)
 			v->state = LK_VIEW_LOST;
 			if (nd->distrusted)
 				v->grace_ms = 0;
+			break;
+		}
+		/* R7: locks stop with the data; the peer may grant them. */
+		if (nd->no_data) {
+			v->state = LK_VIEW_LOST;
+			v->grace_ms = 0;
+			break;
+		}
+		/*
+		 * It was off when this daemon started: which epoch it had,
+		 * nobody knows, and tokens would not be above its own.
+		 */
+		if (nd->state == MB_ALONE && !nd->met && !nd->own_right) {
+			v->state = LK_VIEW_INERT;
 			break;
 		}
 		v->state = undecided ? LK_VIEW_STOPPED : LK_VIEW_RUNNING;

@@ -46,6 +46,10 @@ op_self(void *ctx, enum mb_self state, bool own_right, const char *rule)
 	(void)rule;
 	if (nd->state == MB_DOUBT && state == MB_STOPPING)
 		nd->distrusted = true;
+	if (state == MB_PAIRED)
+		nd->met = true;
+	else if (state == MB_INERT)
+		nd->met = false;
 	nd->state = state;
 	nd->own_right = own_right;
 	nd->views_due = true;

@@ -207,6 +207,7 @@ heartbeat(struct nd *nd, struct nd_peer *p, uint8_t link,
 	in->u.member.u.heard.one_way =
 	    hb.echo_us == 0 ||
 	    hb.echo_age_us > (uint64_t)nd->conf->t.dead_ms * 1000;
+	in->u.member.u.heard.reached.us = hb.echo_us;
 }
 
 static void

@@ -509,12 +509,35 @@ daemon_start(struct host *h)
 	lock_boot(h);
 }
 
+/*
+ * It acts alone, and dies before the other, which stands still or just goes on
+ * and does not know it, has heard a word.  Two faults that no clock shows: the
+ * voters would tell, but nobody asks them about a daemon whose kernel says
+ * that it is dead.  The copies are found to differ when they meet.
+ */
+static void
+untold(struct host *h)
+{
+	struct host *o = other(h);
+	struct world *w = h->w;
+
+	if (!o->running || (!o->frozen && w->now >= o->trust_at) ||
+	    nd_epoch(o->nd) >= nd_epoch(h->nd))
+		return;
+	if (!h->powered && (w->with & W_VOTERS))
+		return;
+	say(w, "%s never hears that it was overtaken", o->name);
+	w->lied = true;
+	w->lies++;
+}
+
 /* The process is no more, for whatever reason. */
 static void
 gone(struct host *h, bool goodbye)
 {
 	struct mail *m;
 
+	untold(h);
 	/* The rename may have happened, though nobody was told. */
 	if (h->n_pending > 0 && chance(h->w, 500)) {
 		h->record = h->pending;
@@ -636,9 +659,15 @@ machine_thaw(struct host *h, bool jump)
 void
 clock_jump(struct host *h, int64_t us)
 {
-	say(h->w, "%s: its clock jumps by %lld ms", h->name,
+	struct world *w = h->w;
+
+	say(w, "%s: its clock jumps by %lld ms", h->name,
 	    (long long)(us / MS));
 	h->clock_local += us;
+	/* It is the clock of its clients as well. */
+	for (unsigned i = 0; i < NITEMS(w->locker); i++)
+		if (w->locker[i].h == h && w->locker[i].held_until != NEVER)
+			w->locker[i].held_until -= us;
 	if (h->running)
 		arm(h);
 }
