@@ -297,6 +297,7 @@ on_heard(struct mb *m, const struct mb_event *e)
 		return;
 	if (incarnation != p->incarnation)
 		mb_peer_incarnation(m, p, incarnation, e->u.heard.epoch);
+	p->unheard[e->u.heard.link] = e->u.heard.one_way;
 	if (!e->u.heard.one_way)
 		p->heard[e->u.heard.link] = m->now;
 	if (!e->u.heard.one_way && e->u.heard.reached.us == 0)
@@ -847,6 +848,7 @@ mb_status(const struct mb *m, struct mb_status *s)
 		s->peers[i].incarnation = p->incarnation;
 		s->peers[i].epoch = p->view_known ? p->view.epoch : 0;
 		s->peers[i].heard = p->last;
+		s->peers[i].mutual = mt_min(p->last, p->reached);
 		s->peers[i].since = p->since;
 		s->peers[i].arbitrating = p->asked != 0;
 		s->peers[i].leased = p->leased;

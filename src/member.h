@@ -301,6 +301,7 @@ struct mb_status {
 		enum mb_self state; /* as the peer said last */
 		uint64_t incarnation, epoch;
 		monotime_t heard; /* last, any link; us 0 = never */
+		monotime_t mutual; /* and it has heard this node since */
 		monotime_t since; /* of verdict */
 		uint8_t links_up; /* bitmap */
 		bool arbitrating; /* the arbiters are being asked */

@@ -69,6 +69,16 @@ mb_arb_rest(struct mb *m, struct peer *p)
 		mb_arb_spent(m, epoch);
 }
 
+/*
+ * R7: the peer counts from what it heard last of this node, which may be a
+ * heartbeat less than this node has heard of it.
+ */
+static monotime_t
+demote_at(const struct mb *m, const struct peer *p)
+{
+	return mt_add_ms(mt_min(p->last, p->reached), m->conf.self_demote_ms);
+}
+
 /* Repeated while it is silent; what was done already is not done again. */
 void
 mb_arb_silent(struct mb *m, struct peer *p)
@@ -87,7 +97,7 @@ mb_arb_silent(struct mb *m, struct peer *p)
 		return;
 	}
 	if (!m->conf.voters || p->leased || m->demoted ||
-	    mt_before(m->now, mt_add_ms(p->last, m->conf.self_demote_ms)))
+	    mt_before(m->now, demote_at(m, p)))
 		return;
 	mb_say(m, HAD_ERR, "R7",
 	    "%s is silent for %lld ms and there is no lease: data stops here",
@@ -129,7 +139,7 @@ mb_arb_deadline(const struct mb *m, const struct peer *p)
 	if (p->leased)
 		return mt_add_ms(p->last, m->conf.takeover_ms);
 	if (m->conf.voters && !m->demoted)
-		return mt_add_ms(p->last, m->conf.self_demote_ms);
+		return demote_at(m, p);
 	return MT_NEVER;
 }
 

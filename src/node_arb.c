@@ -291,8 +291,8 @@ heard(const struct nd *nd, monotime_t now, monotime_t last)
 /*
  * R7: the watchdog is fed while this node may hold what it holds.  Between the
  * silence of its peer (it counts on what it heard within the lease, as the
- * timer chain does) and a lease it may not; neither may one that was
- * overtaken, until all has stopped.
+ * timer chain does, and on being heard within dead) and a lease it may not;
+ * neither may one that was overtaken, until all has stopped.
  */
 bool
 nd_may_feed(const struct nd *nd, monotime_t now)
@@ -313,7 +313,9 @@ nd_may_feed(const struct nd *nd, monotime_t now)
 			if ((m.peers[i].verdict == MB_PEER_SILENT ||
 				m.peers[i].verdict == MB_PEER_ALIVE) &&
 			    !m.peers[i].leased &&
-			    !heard(nd, now, m.peers[i].heard))
+			    (!heard(nd, now, m.peers[i].heard) ||
+				mt_sub_us(now, m.peers[i].mutual) >=
+				    (int64_t)nd->conf->t.dead_ms * 1000))
 				return false;
 		return true;
 	default:

@@ -94,8 +94,8 @@ grace_ms(const struct nd *nd)
 		return (uint32_t)left;
 	mb_status(nd->member, &m);
 	for (unsigned i = 0; i < m.n_peers; i++)
-		if (m.peers[i].heard.us != 0)
-			left -= mt_sub_us(nd->now, m.peers[i].heard) / 1000;
+		if (m.peers[i].mutual.us != 0)
+			left -= mt_sub_us(nd->now, m.peers[i].mutual) / 1000;
 	return left > 0 ? (uint32_t)left : 0;
 }
 
@@ -141,7 +141,7 @@ nd_lock_view(struct nd *nd)
 		 * It was off when this daemon started: which epoch it had,
 		 * nobody knows, and tokens would not be above its own.
 		 */
-		if (nd->state == MB_ALONE && !nd->met && !nd->own_right) {
+		if (nd->state != MB_PAIRED && !nd->met && !nd->own_right) {
 			v->state = LK_VIEW_INERT;
 			break;
 		}

@@ -72,6 +72,33 @@ R7_locks_stop_too(struct world *w)
 	scene_end(w);
 }
 
+/* R7: one way fails first; the peer counts from what it heard last. */
+static void
+R7_counts_from_what_was_heard(struct world *w)
+{
+	struct locker *b = &w->locker[LOCKERS];
+
+	scene_begin(w);
+	w->lock_calm = true;
+	expect(w, run_till(w, all_free, 10000), "all locks are free");
+	w->lock_gap_us = 0;
+	lock_ask(b, 0, LKM_EX, 0);
+	run_ms(w, 200);
+	expect(w, b->state == LK_HELD, "bravo holds EX");
+	w->voter[0].cut[1] = true;
+	link_set(w, 0, 1, true);
+	link_set(w, LAN, 1, true);
+	run_ms(w, w->conf->t.heartbeat_ms);
+	link_cut(w, 0);
+	link_cut(w, LAN);
+	run_ms(w, w->conf->t.takeover_ms - 200);
+	lock_ask(&w->locker[0], 0, LKM_EX, 0);
+	run_ms(w, 1000);
+	expect(w, w->locker[0].state == LK_HELD, "alpha holds it now");
+	w->lock_gap_us = 10 * MS;
+	scene_end(w);
+}
+
 /* R1: off, but at which epoch?  Fencing tokens of locks would go back. */
 static void
 R1_verified_off_grants_no_locks(struct world *w)
@@ -98,6 +125,7 @@ const struct scene scenes_arb[] = {
     {SCENE(R3_fence_verified), W_FENCE},
     {SCENE(R7_heard_but_unheard), W_WITNESS},
     {SCENE(R7_locks_stop_too), W_WITNESS},
+    {SCENE(R7_counts_from_what_was_heard), W_WITNESS},
     {SCENE(R1_verified_off_grants_no_locks), W_FENCE},
 };
 const unsigned n_scenes_arb = NITEMS(scenes_arb);
