@@ -117,6 +117,18 @@ NODE := \
 	src/node_lock.c \
 	src/node_status.c
 
+# Pure: a small world around two nodes, for hactl faults.
+FAULTS := \
+	src/faults.c \
+	src/faults_arbiter.c \
+	src/faults_disk.c \
+	src/faults_hit.c \
+	src/faults_host.c \
+	src/faults_net.c \
+	src/faults_remedy.c \
+	src/faults_verdict.c \
+	src/faults_world.c
+
 # They touch the world.
 DRIVER := \
 	src/log.c \
@@ -181,6 +193,8 @@ HACTL := \
 	src/hactl_ask.c \
 	src/hactl_cmd.c \
 	src/hactl_conf.c \
+	src/hactl_faults.c \
+	src/hactl_faults_text.c \
 	src/hactl_fence.c \
 	src/hactl_lock.c \
 	src/hactl_table.c \
@@ -210,6 +224,7 @@ NODE := $(call exist,$(NODE))
 DRIVER := $(call exist,$(DRIVER))
 HAD := $(call exist,$(HAD))
 HACTL := $(call exist,$(HACTL))
+FAULTS := $(call exist,$(FAULTS))
 HALOCK := $(call exist,$(HALOCK))
 WITNESS := $(call exist,$(WITNESS))
 PURE := $(CODEC) $(CORE) $(NODE)
@@ -303,14 +318,15 @@ $(O)/had-witness: $(call obj,$(WITNESS)) $(ARCHIVES)
 	    -Wl,--end-group $(LIBS)
 
 # For the tests of what hactl prints.
-$(O)/libhactl.a: $(call obj,$(filter-out src/hactl.c,$(HACTL)))
+$(O)/libhactl.a: $(call obj,$(filter-out src/hactl.c,$(HACTL)) $(FAULTS))
 	$(call SAY,AR,$@)
 	$(Q)rm -f $@ && ar rcs $@ $^
 
-$(O)/hactl: $(call obj,$(HACTL)) $(ARCHIVES) $(O)/libhalock.a
+$(O)/hactl: $(call obj,$(HACTL) $(FAULTS)) $(ARCHIVES) $(O)/libhalock.a
 	$(call SAY,LD,$@)
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) $(LDOPT) -o $@ \
-	    $(call obj,$(HACTL)) -Wl,--start-group $(O)/libhalock.a \
+	    $(call obj,$(HACTL) $(FAULTS)) -Wl,--start-group \
+	    $(O)/libhalock.a \
 	    $(ARCHIVES) -Wl,--end-group $(LIBS)
 
 # What a replay line is good for: the commit that it was built from.
@@ -363,7 +379,7 @@ $(DEPS_STAMP): rc/deps
 deps:
 	$(Q)rc/deps
 
-export PURE CODEC CORE NODE DRIVER HAD HACTL HALOCK WITNESS SIM O
+export PURE CODEC CORE NODE FAULTS DRIVER HAD HACTL HALOCK WITNESS SIM O
 
 lint: all
 	$(Q)regress/lint/run

@@ -22,6 +22,8 @@ static const struct command {
     {"events", cmd_events,
 	"[--since 10m] [--local] [-f]: timeline of both nodes"},
     {"why", cmd_why, "[SERVICE]: the last decisions and their evidence"},
+    {"faults", cmd_faults,
+	"[--single]: what becomes of each fault, and of two"},
     {"takeover", cmd_takeover, "[SERVICE]: run it here"},
     {"move", cmd_move, "SERVICE NODE: run it there"},
     {"start", cmd_start, "SERVICE: may run again"},

@@ -95,6 +95,19 @@ int cmd_seed(struct hactl *, int argc, char **argv);
 int cmd_reload(struct hactl *, int argc, char **argv);
 int cmd_lock(struct hactl *, int argc, char **argv);
 
+/* hactl_faults.c, hactl_faults_text.c; no daemon */
+struct conf;
+struct faults_options {
+	int service; /* -1: all */
+	bool single, at_once, all;
+};
+int cmd_faults(struct hactl *, int argc, char **argv);
+/* NULL after having said why; c has two nodes and a service. */
+json_t *faults_json(const struct conf *c, const struct faults_options *);
+/* The exit code that goes with it. */
+int faults_status(const json_t *);
+void text_faults(const json_t *, bool all, FILE *);
+
 /* hactl_fence.c */
 int cmd_fence(struct hactl *, int argc, char **argv);
 int cmd_lockdisk(struct hactl *, int argc, char **argv); /* no daemon */

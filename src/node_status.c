@@ -226,13 +226,29 @@ look_at_arbiters(const struct nd *nd, struct nd_status *s)
 	}
 }
 
+/* R9: by which evidence this node is the one that is cut off. */
+static void
+look_at_isolation(const struct nd *nd, struct nd_status *s)
+{
+	bool carrier = false;
+
+	for (unsigned l = 0; l < nd->me->n_links; l++)
+		carrier |= nd->carrier[l];
+	if (nd->state != MB_ISOLATED)
+		return;
+	if (carrier)
+		finding(s, ND_CRITICAL, "check the way to the ping nodes",
+		    "no ping node answers here and the peer is silent (R9)");
+	else
+		finding(s, ND_CRITICAL, "check the cables of this node",
+		    "this node has lost all its links (R9)");
+}
+
 static void
 look(const struct nd *nd, struct nd_status *s)
 {
 	s->health = ND_OK;
-	if (nd->state == MB_ISOLATED)
-		finding(s, ND_CRITICAL, "check the cables of this node",
-		    "this node has lost all its links (R9)");
+	look_at_isolation(nd, s);
 	look_at_verdict(nd, s);
 	look_at_services(nd, s);
 	for (uint16_t i = 0; i < s->n_vols; i++)
