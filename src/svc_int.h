@@ -231,6 +231,8 @@ enum svc_want {
 };
 enum svc_want svc_wants(const struct svc *, const struct unit *);
 /* May this node run it?  Bars are ignored.  why is one clause. */
+/* Can the addresses of it be served from here (R9)? */
+bool svc_reachable(const struct svc *, const struct unit *);
 uint8_t svc_able(const struct svc *, const struct unit *, char why[SVC_TEXT]);
 /* The same with bars: what the peer is told. */
 uint8_t svc_can(

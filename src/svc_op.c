@@ -157,6 +157,13 @@ takeover_refused(
 		    svc_node_name(s, s->peer));
 		return buf;
 	}
+	/* It would be given back at once (R9). */
+	if (!svc_reachable(s, u) && u->peer.can > 0) {
+		snprintf(buf, size,
+		    "its address cannot be served from here: no carrier, or "
+		    "no ping node answers");
+		return buf;
+	}
 	return NULL;
 }
 

@@ -26,8 +26,8 @@ svc_is_first(const struct svc *s, const struct unit *u)
 	return u->conf->prefer != s->peer && s->self < s->peer;
 }
 
-static bool
-is_reachable(const struct svc *s, const struct unit *u)
+bool
+svc_reachable(const struct svc *s, const struct unit *u)
 {
 	for (unsigned i = 0; i < u->conf->n_steps; i++) {
 		const struct conf_step *st = &u->conf->steps[i];
@@ -90,7 +90,7 @@ svc_can(
 		    svc_node_name(s, s->self));
 	} else if (u->state == SVC_FAILED) {
 		snprintf(why, SVC_TEXT, "it would not stop there");
-	} else if (!is_reachable(s, u)) {
+	} else if (!svc_reachable(s, u)) {
 		snprintf(why, SVC_TEXT, "no carrier for its address there");
 	} else {
 		*firm = false;
@@ -198,7 +198,7 @@ wants_paired(const struct svc *s, const struct unit *u)
 	if (u->peer.stamp != u->stamp)
 		return WANT_NOT;
 	if (u->peer.can > 0 && !svc_held(s, u, s->peer, false, why)) {
-		if (u->barred || !is_reachable(s, u) || able < u->peer.can)
+		if (u->barred || !svc_reachable(s, u) || able < u->peer.can)
 			return WANT_NOT;
 		return able > u->peer.can || first ? WANT_CLAIM : WANT_NOT;
 	}
@@ -284,7 +284,7 @@ would_move(const struct svc *s, const struct unit *u, const char **rule)
 	if (!has_heir(s, u))
 		return NULL;
 	*rule = "R9";
-	if (!is_reachable(s, u))
+	if (!svc_reachable(s, u))
 		return "no carrier for its address here: hand over";
 	*rule = "R10";
 	if (u->conf->failback && u->conf->prefer == s->peer &&

@@ -244,6 +244,33 @@ takeover_of_a_peer_that_dies(void **state)
 	assert_int_equal(w.nodes[BRAVO].replies, 1);
 }
 
+/* It would be given back at once, after an interruption for nothing. */
+static void
+R9_takeover_without_its_address_is_refused(void **state)
+{
+	struct svc_event e = {.type = SVC_EV_ADDRESS};
+
+	(void)state;
+	shop_on_alpha();
+	step(BRAVO, e);
+	deliver();
+	takeover(BRAVO, SHOP, true);
+	contains(
+	    w.nodes[BRAVO].reply, "its address cannot be served from here");
+	takeover(BRAVO, SHOP, false);
+	contains(
+	    w.nodes[BRAVO].reply, "its address cannot be served from here");
+	assert_int_equal(w.nodes[BRAVO].code, 1);
+	run(50);
+	expect(ALPHA, SHOP, RUNNING);
+	e.u.address.usable = true;
+	step(BRAVO, e);
+	deliver();
+	takeover(BRAVO, SHOP, false);
+	run(50);
+	expect(BRAVO, SHOP, RUNNING);
+}
+
 static void
 takeover_is_refused_with_a_reason(void **state)
 {
@@ -699,6 +726,7 @@ main(void)
 	    T(takeover_all),
 	    T(takeover_that_fails_goes_back),
 	    T(takeover_of_a_peer_that_dies),
+	    T(R9_takeover_without_its_address_is_refused),
 	    T(takeover_is_refused_with_a_reason),
 	    T(requests_that_are_overtaken_end),
 	    T(takeover_dry_run),
