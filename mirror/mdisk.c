@@ -473,6 +473,8 @@ open_path(struct mdisk *d, bool read_only, char *why, size_t why_size)
 		snprintf(why, why_size, "%s: %s", d->path,
 		    errno == EWOULDBLOCK ? "in use by another process"
 					 : strerror(errno));
+		if (errno == EWOULDBLOCK)
+			errno = EBUSY;
 		return -1;
 	}
 	return 0;
@@ -545,6 +547,8 @@ mdisk_open(sd_event *event, const char *path, unsigned ops_max, bool read_only,
 {
 	struct mdisk *d = calloc(1, sizeof(*d));
 
+	int error = 0;
+
 	ASSERT(ops_max > 0);
 	if (d == NULL || (d->path = strdup(path)) == NULL) {
 		free(d);
@@ -564,8 +568,10 @@ mdisk_open(sd_event *event, const char *path, unsigned ops_max, bool read_only,
 	}
 	if (open_path(d, read_only, why, why_size) == -1 ||
 	    find_info(d, read_only, why, why_size) == -1 ||
-	    open_ring(d, why, why_size) == -1)
+	    open_ring(d, why, why_size) == -1) {
+		error = errno;
 		goto fail;
+	}
 	if (!d->info.direct)
 		log_info("disk %s: no O_DIRECT there, going through the "
 			 "page cache",
@@ -573,5 +579,6 @@ mdisk_open(sd_event *event, const char *path, unsigned ops_max, bool read_only,
 	return d;
 fail:
 	disk_free(d);
+	errno = error;
 	return NULL;
 }

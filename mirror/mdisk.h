@@ -43,7 +43,9 @@ struct mdisk;
  * ops_max: operations under way at once, all memory is sized by it.  Takes an
  * exclusive lock (flock; O_EXCL on a block device, so that a mounted one is
  * refused).  Blocks briefly: for the start, not for the data path.  NULL:
- * why has the text.
+ * why has the text.  Then errno is EBUSY if somebody else has it; that may be
+ * a process that was killed: the kernel ends its io_uring, and closes what
+ * that had open, some time after it is gone.
  */
 struct mdisk *mdisk_open(sd_event *, const char *path, unsigned ops_max,
     bool read_only, mdisk_done, void *ctx, char *why, size_t why_size);

@@ -386,6 +386,12 @@ drive_begin(struct drive *d)
 	struct nd_event e = {.type = ND_EV_START};
 
 	ASSERT(!d->begun);
+	d->nd = nd_new(d->conf, d->self, d->disks, &ops, d);
+	if (d->nd == NULL || drive_locks_new(d) < 0) {
+		log_warn("daemon: start");
+		loop_exit(d->loop, 69);
+		return;
+	}
 	/* Orders of the node's start already go to the drivers. */
 	if (drive_vip_new(d) < 0 || drive_net_new(d, d->incarnation) < 0 ||
 	    drive_arb_new(d) < 0) {
@@ -484,17 +490,13 @@ make(struct drive *d)
 		log_warn("daemon: start");
 		return -1;
 	}
-	if (drive_vol_open(d) < 0)
-		return -1;
-	d->nd = nd_new(d->conf, d->self, d->disks, &ops, d);
-	if (d->nd == NULL || signals(d) < 0) {
+	if (drive_vol_new(d) < 0 || signals(d) < 0) {
 		log_warn("daemon: start");
 		return -1;
 	}
-	if (drive_events_new(d) < 0 || drive_ctl_new(d) < 0 ||
-	    drive_locks_new(d) < 0)
+	if (drive_events_new(d) < 0 || drive_ctl_new(d) < 0)
 		return -1;
-	drive_vol_clean(d);
+	drive_vol_open(d);
 	return 0;
 }
 
@@ -552,7 +554,8 @@ drive_free(struct drive *d)
 	worker_free(d->worker);
 	state_free(d->state);
 	drive_vol_close(d);
-	nd_free(d->nd);
+	if (d->nd != NULL)
+		nd_free(d->nd);
 	loop_timer_free(d->timer);
 	loop_timer_free(d->tick);
 	loop_free(d->loop);

@@ -359,11 +359,6 @@ ask_op(struct drive *d, uint64_t token, enum nd_op op, const json_t *req)
 		    text_of(req, "node"));
 		return;
 	}
-	if (!d->begun) {
-		ctl_done(d->ctl, token, EX_TEMPFAIL,
-		    "had is starting, try again", NULL);
-		return;
-	}
 	if (!ask_plan(d, token, &e))
 		drive_step(d, &e);
 }
@@ -387,6 +382,11 @@ request(void *ctx, uint64_t token, const char *op, json_t *req)
 {
 	struct drive *d = ctx;
 
+	if (!d->begun) {
+		ctl_done(d->ctl, token, EX_TEMPFAIL,
+		    "had is starting, try again", NULL);
+		return;
+	}
 	if (ask_show(d, token, op, req))
 		return;
 	if (strcmp(op, "why") == 0) {

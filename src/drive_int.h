@@ -71,6 +71,7 @@ struct drive_vol {
 	char kernel_why[200];
 	char why[160]; /* the export failed */
 	struct nbd *nbd; /* owned; NULL: not exported */
+	bool opened; /* or given up: what disk says is final */
 	bool wanted, attached;
 	unsigned closing;
 };
@@ -111,6 +112,8 @@ struct drive {
 	bool starving, hungry; /* the watchdog, for good; until it may eat */
 	struct drive_vol vols[HAD_VOLUMES_MAX];
 	struct nd_disk disks[HAD_VOLUMES_MAX];
+	struct loop_timer *open_timer; /* disks that are in use are tried */
+	monotime_t open_until; /* again, until then */
 
 	bool stepping, begun;
 	struct sf_record record;
@@ -164,8 +167,8 @@ void drive_lease(
 void drive_announce(void *ctx, uint16_t id);
 
 /* drive_vol.c */
-int drive_vol_open(struct drive *);
-void drive_vol_clean(struct drive *); /* then drive_begin */
+int drive_vol_new(struct drive *);
+void drive_vol_open(struct drive *); /* then drive_begin */
 void drive_vol_close(struct drive *);
 void drive_vol_export(void *ctx, uint16_t vol, bool on);
 void drive_disk(void *ctx, uint16_t vol, const struct mir_io *);

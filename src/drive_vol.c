@@ -18,6 +18,8 @@ enum {
 	REQUEST_TIMEOUT_S = 5,
 	DEAD_TIMEOUT_S = 10, /* nobody serves the device: then errors */
 	MAX_SECTORS_KB = 512,
+	OPEN_RETRY_MS = 100, /* a disk that somebody else has */
+	OPEN_WAIT_MS = 10 * 1000,
 };
 
 static void
@@ -286,7 +288,8 @@ drive_vol_device(const struct drive *d, uint16_t vol, char *buf, size_t size)
 	return buf;
 }
 
-static void
+/* False: somebody has it, who may be about to go. */
+static bool
 open_disk(struct drive *d, struct drive_vol *v)
 {
 	const struct conf_volume *c = &d->conf->volumes[v->id];
@@ -295,12 +298,15 @@ open_disk(struct drive *d, struct drive_vol *v)
 	const char *bad = NULL;
 	char why[sizeof(disk->why)] = "";
 	uint64_t meta_size;
+	bool busy = false;
 
 	v->sector = 512;
 	v->data = mdisk_open(d->event, c->device, DRIVE_IOS, false, io_done, v,
 	    why, sizeof(why));
-	if (v->data == NULL)
+	if (v->data == NULL) {
+		busy = errno == EBUSY;
 		goto none;
+	}
 	mdisk_info(v->data, &info);
 	v->sector = info.sector;
 	v->trim = info.trim;
@@ -310,8 +316,10 @@ open_disk(struct drive *d, struct drive_vol *v)
 
 		v->meta = mdisk_open(d->event, c->meta, DRIVE_IOS, false,
 		    io_done, v, why, sizeof(why));
-		if (v->meta == NULL)
+		if (v->meta == NULL) {
+			busy = errno == EBUSY;
 			goto close;
+		}
 		mdisk_info(v->meta, &mi);
 		meta_size = mi.size;
 	}
@@ -323,17 +331,45 @@ open_disk(struct drive *d, struct drive_vol *v)
 		memset(&disk->layout, 0, sizeof(disk->layout));
 		goto close;
 	}
-	return;
+	disk->why[0] = '\0';
+	return true;
 close:
 	mdisk_close(v->data, NULL, NULL);
 	v->data = NULL;
 none:
-	log_warnx("volume %s: %s", c->name, why);
+	if (!busy || disk->why[0] == '\0')
+		log_warnx("volume %s: %s%s", c->name, why,
+		    busy ? "; waiting for it" : "");
 	memcpy(disk->why, why, sizeof(disk->why));
+	return !busy;
+}
+
+/*
+ * A daemon that was killed a moment ago may still have the disks: they are
+ * waited for, since a node that starts without its disk stays without it.
+ */
+static void
+open_disks(void *ctx, monotime_t now)
+{
+	struct drive *d = ctx;
+	bool all = true;
+
+	for (uint16_t i = 0; i < d->conf->n_volumes; i++) {
+		struct drive_vol *v = &d->vols[i];
+
+		if (v->data == NULL && !v->opened)
+			v->opened = open_disk(d, v);
+		all &= v->opened;
+		d->disks[i] = v->disk;
+	}
+	if (all || !mt_before(now, d->open_until))
+		drive_begin(d);
+	else
+		loop_timer_at(d->open_timer, mt_add_ms(now, OPEN_RETRY_MS));
 }
 
 int
-drive_vol_open(struct drive *d)
+drive_vol_new(struct drive *d)
 {
 	static const struct nbdk_cb kcb = {.serve = cb_serve,
 	    .attached = cb_attached,
@@ -344,15 +380,21 @@ drive_vol_open(struct drive *d)
 
 		v->drive = d;
 		v->id = i;
-		open_disk(d, v);
-		d->disks[i] = v->disk;
 		v->kernel = nbdk_new(
 		    d->event, &kcb, v, v->kernel_why, sizeof(v->kernel_why));
 		if (v->kernel == NULL)
 			log_warnx("volume %s: served by its socket only: %s",
 			    d->conf->volumes[i].name, v->kernel_why);
 	}
-	return 0;
+	d->open_timer = loop_timer_new(d->event, open_disks, d);
+	return d->open_timer != NULL ? 0 : -1;
+}
+
+static void
+wait_for_disks(struct drive *d)
+{
+	d->open_until = mt_add_ms(drive_now(), OPEN_WAIT_MS);
+	loop_timer_at(d->open_timer, drive_now());
 }
 
 static void
@@ -363,20 +405,21 @@ cleaned(void *ctx, int n)
 		    "volumes: devices of an earlier daemon: %s", strerror(-n));
 	else if (n > 0)
 		log_info("volumes: %d devices of an earlier daemon removed", n);
-	drive_begin(ctx);
+	wait_for_disks(ctx);
 }
 
 /*
  * What waits for the devices of a dead daemon fails now, so that its file
- * systems can be unmounted: before the node starts.
+ * systems can be unmounted, and its disks are let go: before they are opened
+ * and the node starts.
  */
 void
-drive_vol_clean(struct drive *d)
+drive_vol_open(struct drive *d)
 {
 	char prefix[128];
 
 	if (d->conf->n_volumes == 0 || d->vols[0].kernel == NULL) {
-		drive_begin(d);
+		wait_for_disks(d);
 		return;
 	}
 	snprintf(prefix, sizeof(prefix), "had:%s:%s:", d->conf->cluster,
@@ -387,6 +430,7 @@ drive_vol_clean(struct drive *d)
 void
 drive_vol_close(struct drive *d)
 {
+	loop_timer_free(d->open_timer);
 	for (uint16_t i = 0; i < d->conf->n_volumes; i++) {
 		struct drive_vol *v = &d->vols[i];
 

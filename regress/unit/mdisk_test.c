@@ -278,7 +278,10 @@ static void
 only_one_may_have_it(void **state)
 {
 	(void)state;
+	errno = 0;
 	assert_null(open_it(false));
+	/* Who waits for a process that was killed has to know. */
+	assert_int_equal(errno, EBUSY);
 	assert_non_null(strstr(w.why, "in use by another process"));
 }
 
