@@ -380,6 +380,16 @@ mb_pair_view(struct mb *m, struct peer *p, const struct mb_msg *v)
 	    v->state != MB_ALONE)
 		resolve(m, p);
 	try_pair(m, p);
+	/*
+	 * Whoever is answered goes on because of it: it is not silent, and
+	 * hears this node.
+	 */
+	if (v->challenge != 0 && m->goal != GOAL_ALONE &&
+	    (m->self == MB_PAIRED || m->self == MB_STOPPING)) {
+		memset(p->unheard, 0, sizeof(p->unheard));
+		p->reached = m->now;
+		mb_peer_heard(m, p, p->incarnation);
+	}
 	/* Every new view is confirmed once; a challenge is answered always. */
 	if (v->challenge != 0 || (is_new && m->view_serial == serial))
 		mb_tell(m, p, v->challenge);

@@ -145,12 +145,12 @@ mb_peer_heard(struct mb *m, struct peer *p, uint64_t incarnation)
 	ASSERT(incarnation == p->incarnation);
 	p->word = m->now;
 	if (is_unheard(m, p)) {
-		if (p->verdict == MB_PEER_ALIVE)
+		p->last = mt_min(p->last, p->reached);
+		if (p->verdict == MB_PEER_ALIVE && !mb_peer_fresh(m, p))
 			mb_say(m, HAD_WARN, "R7",
 			    "%s is heard, but has not heard this node for "
 			    "%lld ms",
 			    p->name, (long long)mb_ago_ms(m, p->reached));
-		p->last = mt_min(p->last, p->reached);
 		mb_peer_tick(m, p);
 		return;
 	}

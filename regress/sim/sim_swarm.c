@@ -5,7 +5,9 @@
  * Under "silent peer takeover" the cut of all links at once with both nodes
  * alive is the accepted risk and is left out: a link is cut only while the
  * other works, or has been bad for so long that its loss is jeopardy (R2).
- * Everything else, freezes above all, is not excused.
+ * So is a machine that stands still and cannot know it, because nothing stops
+ * the other from acting and dying before a word of it is heard.  Everything
+ * else, freezes above all, is not excused.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -390,7 +392,7 @@ host_fault(struct world *w, enum fault f, struct host *h)
 		later(w, h, f,
 		    chance(w, 300) ? rnd_in(w, MS, dead)
 				   : rnd_in(w, dead / 2, 8 * dead),
-		    chance(w, 500));
+		    w->takeover || chance(w, 500));
 		return true;
 	default:
 		return false;
