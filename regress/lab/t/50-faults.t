@@ -90,6 +90,9 @@ loss alpha lan 0
 loss alpha cross 0
 check "jeopardy ended: whole again" whole
 
+# One takeover by itself in ten minutes (R10): the operator allows the next.
+check "the operator lets it move again" hactl alpha thaw shop
+
 # The machine dies at once: from full redundancy silence is death (R3).
 watch_begin vanish
 t=$(now_ms)
@@ -101,6 +104,8 @@ watch_end vanish
 power_on alpha
 had_start alpha
 check "vanish: whole again" whole
+
+check "the operator lets it move again" hactl alpha thaw shop
 
 # A node that has lost all its carriers hands over (R9), and loses no data.
 watch_begin isolated
