@@ -15,7 +15,8 @@
 #include "log.h"
 #include "netdev.h"
 
-enum { PROBE_MS = 1000 };
+/* Links and services together are what arp.h has room for. */
+enum { PROBE_MS = 1000, PROBE_ADDRS = ARP_QUESTIONS_MAX - HAD_LINKS_MAX };
 
 /* --- fence agents --- */
 
@@ -351,13 +352,35 @@ pings_new(struct drive *d)
 	return d->ping != NULL ? 0 : -1;
 }
 
-/* The peer's kernel answers for one of its link addresses. */
+/*
+ * Somebody serves an address that this node does not: with two nodes that is
+ * the peer, and its guard is open, so its daemon lives.
+ */
+static void
+serves(struct drive *d)
+{
+	struct nd_event e = {.type = ND_EV_ADVERT};
+
+	for (unsigned i = 0; i < d->conf->n_nodes; i++)
+		if (d->conf->nodes[i].id != d->self)
+			e.peer = d->conf->nodes[i].id;
+	drive_step(d, &e);
+}
+
+/* Its kernel answers: for a link, or for what a service has there. */
 static void
 arp_heard(void *ctx, const char *ifname, const char *addr)
 {
 	struct drive *d = ctx;
 	struct nd_event e = {.type = ND_EV_KERNEL_ALIVE};
 
+	for (unsigned i = 0; i < d->conf->n_addresses; i++) {
+		if (strcmp(d->conf->addresses[i].addr, addr) == 0 &&
+		    strcmp(d->conf->addresses[i].ifname, ifname) == 0) {
+			serves(d);
+			return;
+		}
+	}
 	for (unsigned i = 0; i < d->conf->n_nodes; i++) {
 		const struct conf_node *n = &d->conf->nodes[i];
 
@@ -373,22 +396,63 @@ arp_heard(void *ctx, const char *ifname, const char *addr)
 	}
 }
 
+static void
+ask(struct drive *d, const char *ifname, const char *addr)
+{
+	if (arp_probe(d->arp, ifname, addr) < 0)
+		log_debug("arp: %s on %s: %s", addr, ifname, strerror(errno));
+}
+
+/* Who has the addresses of services?  An answer says that its daemon runs. */
+static void
+probe_services(struct drive *d)
+{
+	unsigned asked = 0;
+
+	nd_status(d->nd, drive_now(), d->status);
+	for (uint16_t i = 0; i < d->conf->n_addresses; i++) {
+		const struct conf_address *a = &d->conf->addresses[i];
+
+		if (d->status->vip.addrs[i].state != VIP_OFF)
+			continue;
+		ask(d, a->ifname, a->addr);
+		if (++asked == PROBE_ADDRS)
+			return;
+	}
+}
+
+/*
+ * Has it not been heard for so long that its guard is closed, should its
+ * daemon be dead or frozen?  Nobody has decided about it yet.
+ */
+static bool
+is_quiet(const struct drive *d, uint8_t peer, monotime_t now)
+{
+	enum mb_peer verdict = nd_verdict(d->nd, peer);
+	int64_t lease_us = (int64_t)d->conf->t.lease_ms * 1020 + 10000;
+
+	return verdict == MB_PEER_SILENT ||
+	       (verdict == MB_PEER_ALIVE &&
+		   mt_sub_us(now, nd_heard(d->nd, peer)) >= lease_us);
+}
+
 /* Asks for what is silent, on every link, until somebody has decided. */
 static void
-probe(struct drive *d)
+probe(struct drive *d, monotime_t now)
 {
+	bool quiet = false;
+
 	for (unsigned i = 0; i < d->conf->n_nodes; i++) {
 		const struct conf_node *n = &d->conf->nodes[i];
 
-		if (n->id == d->self ||
-		    nd_verdict(d->nd, n->id) != MB_PEER_SILENT)
+		if (n->id == d->self || !is_quiet(d, n->id, now))
 			continue;
+		quiet = true;
 		for (uint8_t l = 0; l < n->n_links; l++)
-			if (arp_probe(d->arp, d->me->links[l].ifname,
-				n->links[l].addr) < 0)
-				log_debug("arp: %s on %s: %s", n->links[l].addr,
-				    d->me->links[l].ifname, strerror(errno));
+			ask(d, d->me->links[l].ifname, n->links[l].addr);
 	}
+	if (quiet)
+		probe_services(d);
 }
 
 /* R2: two links over one device are one link domain. */
@@ -415,7 +479,7 @@ cb_beat(void *ctx, monotime_t now)
 	struct drive *d = ctx;
 
 	feed(d);
-	probe(d);
+	probe(d, now);
 	loop_timer_at(d->arb_timer, mt_add_ms(now, d->conf->t.heartbeat_ms));
 }
 

@@ -571,6 +571,15 @@ nd_verdict(const struct nd *nd, uint8_t peer)
 	return MB_PEER_UNKNOWN;
 }
 
+monotime_t
+nd_heard(const struct nd *nd, uint8_t peer)
+{
+	for (unsigned i = 0; i < nd->n_peers; i++)
+		if (nd->peers[i].id == peer)
+			return nd->peers[i].heard;
+	return (monotime_t){0};
+}
+
 uint64_t
 nd_epoch(const struct nd *nd)
 {

@@ -285,6 +285,8 @@ bool nd_may_feed(const struct nd *, monotime_t now);
 void nd_tell(struct nd *, uint8_t peer, const uint8_t *bytes, size_t len);
 /* What became of a peer; UNKNOWN if there is none of that id. */
 enum mb_peer nd_verdict(const struct nd *, uint8_t peer);
+/* When it was heard last, on any link; us 0: never. */
+monotime_t nd_heard(const struct nd *, uint8_t peer);
 /* Epoch in force. */
 uint64_t nd_epoch(const struct nd *);
 
