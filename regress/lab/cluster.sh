@@ -14,6 +14,8 @@
 #	node_again NODE		the same after a loss of power
 #	whole			paired and in sync again
 #	said NODE RULE		the rule is among what NODE's why tells
+#	forgive			an operator's "thaw": services may move by
+#				themselves again (R10)
 #	events_have NODE TEXT	a note of NODE has it
 #	cluster_paired		true if both nodes say they are paired
 #	service_on NODE		true if NODE says that it runs shop
@@ -104,6 +106,10 @@ said() {
 }
 events_have() { grep -qF "$2" "$(had_log "$1")"; }
 whole() { wait_for 40 cluster_paired && wait_for 60 in_sync; }
+forgive() {
+	hactl alpha thaw || return
+	wait_for 1 false || true
+}
 in_sync() {
 	[ "$(status alpha '.volumes[0].connection')" = in-sync ] &&
 		[ "$(status bravo '.volumes[0].connection')" = in-sync ]

@@ -20,8 +20,6 @@
 #	served [SECONDS]	true once the client gets a new answer
 #	has_mount NODE		true if the file system is mounted there
 #	held_for SECONDS	true if nothing is acknowledged all that time
-#	forgive			an operator's "thaw": services may move by
-#				themselves again (R10)
 #	one_owner		true if exactly one node says that it runs shop
 
 fence_lines() {
@@ -120,7 +118,6 @@ served() {
 	wait_for "${1:-20}" answered_since "$t"
 }
 has_mount() { on "$1" mountpoint -q /srv/orders; }
-forgive() { hactl alpha thaw && wait_for 1 false; }
 one_owner() {
 	local n=0 node
 	for node in alpha bravo; do
