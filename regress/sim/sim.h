@@ -64,6 +64,7 @@ enum {
 	W_STARVE = 256, /* self fence watchdog */
 	W_DOMAIN = 512, /* the kernel says that both links share a device */
 	W_ADVERTS = 1024, /* the daemons announce themselves on the LAN */
+	W_CHECK = 2048, /* the service's health is asked for */
 	W_VOTERS = W_WITNESS | W_DISKS | W_DISK,
 	W_ARBITER = W_FENCE | W_VOTERS,
 };
@@ -276,6 +277,7 @@ struct assoc {
 	unsigned idx;
 	uint32_t id; /* of the newest */
 	bool connecting;
+	bool mute; /* heartbeats get lost in it */
 	int64_t patience_us;
 	struct end end[HOSTS];
 };

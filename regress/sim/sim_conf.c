@@ -140,7 +140,8 @@ conf_make(uint64_t seed, uint32_t with)
 		put(t, nodes_text, id == 1 ? "alpha" : "bravo", id, id, id, id,
 		    with & W_FENCE ? fence_text : "");
 	put(t, rest_text, seed % 3 == 0 ? "	prefer alpha\n" : "",
-	    seed % 5 == 0 ? "	check \"ok\" every 2s\n" : "");
+	    seed % 5 == 0 || (with & W_CHECK) ? "	check \"ok\" every 2s\n"
+					      : "");
 	if (conf_parse(c, "sim.conf", t->s, t->used, &errors) < 0) {
 		fprintf(stderr, "%s%.*s", t->s, (int)errors.used, complaints);
 		exit(2);

@@ -426,7 +426,7 @@ ev_beat(struct world *w, struct ev *e)
 	struct assoc *a = &w->assoc[e->a];
 	unsigned from = e->h->idx, l = a->link;
 	struct end *src = &a->end[from], *dst = &a->end[1 - from];
-	bool lost = !dir_works(w, l, from) ||
+	bool lost = a->mute || !dir_works(w, l, from) ||
 		    chance(w, w->link[l].dir[from].loss_permille);
 	struct mail *m;
 	struct ev *again;

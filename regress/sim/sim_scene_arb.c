@@ -121,11 +121,379 @@ R1_verified_off_grants_no_locks(struct world *w)
 	scene_end(w);
 }
 
+/* R1: after boot a fence that says "off" is enough to act, not to own. */
+static void
+R1_waits_for_peer_at_boot(struct world *w)
+{
+	scene_begin(w);
+	host_power_off(alpha(w));
+	host_power_off(bravo(w));
+	run_ms(w, 1000);
+	host_power_on(bravo(w));
+	w->voter[0].down = true;
+	run_ms(w, 20000);
+	expect(w, self_of(bravo(w)) == MB_INERT, "bravo waits for alpha");
+	expect(w, runs_on(w, 0) == -1, "nothing runs");
+	host_power_on(alpha(w));
+	expect(w, run_till(w, shop_runs, 20000), "the pair runs the service");
+	scene_end(w);
+}
+
+/* R1: the sole survivor starts again unattended, its lease was enough. */
+static void
+R1_solo_restarts(struct world *w)
+{
+	scene_begin(w);
+	host_power_off(alpha(w));
+	expect(w, run_till(w, bravo_runs, 10000), "bravo runs the service");
+	host_power_off(bravo(w));
+	run_ms(w, 1000);
+	host_power_on(bravo(w));
+	expect(w, run_till(w, bravo_runs, 10000), "and again after its boot");
+	scene_end(w);
+}
+
+/* R1: what two operators force at once is found out, and refused. */
+static void
+R1_seeded_on_both_sides(struct world *w)
+{
+	scene_begin(w);
+	link_cut(w, 0);
+	link_cut(w, LAN);
+	for (unsigned i = 0; i < HOSTS; i++) {
+		host_power_off(&w->host[i]);
+		host_power_on(&w->host[i]);
+	}
+	run_ms(w, 5000);
+	w->lied = true; /* neither was down */
+	operator(alpha(w), ND_OP_SEED, -1, 2);
+	operator(bravo(w), ND_OP_SEED, -1, 1);
+	run_ms(w, 5000);
+	expect(w, status(alpha(w))->vols[0].primary, "alpha serves");
+	expect(w, status(bravo(w))->vols[0].primary, "bravo serves as well");
+	link_heal(w, 0);
+	link_heal(w, LAN);
+	run_ms(w, 10000);
+	w->lied = false;
+	expect(w,
+	    status(alpha(w))->vols[0].conn == MIR_CONN_SPLIT &&
+		status(bravo(w))->vols[0].conn == MIR_CONN_SPLIT,
+	    "the conflict is found and nothing is copied");
+	expect(w,
+	    !(status(alpha(w))->vols[0].primary &&
+		status(bravo(w))->vols[0].primary),
+	    "one of them has yielded");
+}
+
+/* R2: with an arbiter that works, one link left is no jeopardy. */
+static void
+R2_arbiter_ends_jeopardy(struct world *w)
+{
+	scene_begin(w);
+	link_cut(w, 0);
+	run_ms(w, 3000);
+	expect(w, !status(bravo(w))->member.jeopardy, "no jeopardy");
+	w->voter[0].down = true;
+	run_ms(w, 3000);
+	expect(w, status(bravo(w))->member.jeopardy, "without it there is");
+	w->voter[0].down = false;
+	run_ms(w, 3000);
+	host_power_off(alpha(w));
+	expect(w, run_till(w, bravo_runs, 10000), "bravo runs the service");
+	scene_end(w);
+}
+
+/* R2: what the kernel says of devices counts as one domain. */
+static void
+R2_shared_device(struct world *w)
+{
+	scene_begin(w);
+	expect(w, status(bravo(w))->member.jeopardy, "both links are one");
+	host_power_off(alpha(w));
+	run_ms(w, 10000);
+	expect(w, runs_on(w, 0) == -1, "bravo takes nothing");
+	scene_end(w);
+}
+
+/* R3: it says so itself, on another way: each keeps what it holds. */
+static void
+R3_adverts_are_life(struct world *w)
+{
+	scene_begin(w);
+	for (unsigned i = 2; i < ASSOCS; i++)
+		for (unsigned d = 0; d < HOSTS; d++)
+			w->assoc[i].mute = true;
+	run_ms(w, 5000);
+	expect(w, runs_on(w, 0) == 0, "alpha keeps the service");
+	expect(w, self_of(bravo(w)) == MB_PAIRED, "bravo has not acted");
+	for (unsigned i = 2; i < ASSOCS; i++)
+		w->assoc[i].mute = false;
+	scene_end(w);
+}
+
+/* R4: in a cut both could fire: the one that holds data does, first. */
+static void
+R4_active_fires_first(struct world *w)
+{
+	scene_begin(w);
+	link_cut(w, 0);
+	link_cut(w, LAN);
+	run_ms(w, 4000);
+	expect(w, w->fenced == 1 && bravo(w)->resets == 1, "bravo was fenced");
+	expect(w, runs_on(w, 0) == 0, "alpha keeps the service");
+	scene_end(w);
+}
+
+/* R5: what fails is no success: the next level. */
+static void
+R5_next_level(struct world *w)
+{
+	scene_begin(w);
+	w->agent[0][0].how = AG_FAIL;
+	w->stays_off = true;
+	host_power_off(alpha(w));
+	expect(w, run_till(w, bravo_runs, 20000), "bravo runs the service");
+	w->agent[0][0].how = AG_GOOD;
+	scene_end(w);
+}
+
+/* R5: no level is left: everything waits for an operator, who has looked. */
+static void
+R5_freezes_until_confirmed(struct world *w)
+{
+	scene_begin(w);
+	w->agent[0][0].how = AG_BOASTS;
+	w->agent[0][1].how = AG_HANG;
+	host_power_off(alpha(w));
+	w->agent[0][0].how = AG_MUTE;
+	run_ms(w, 30000);
+	expect(w, !bravo_runs(w), "bravo does not act");
+	expect(w, status(bravo(w))->arb.peers[0].state == ARB_FROZEN,
+	    "it is frozen");
+	operator(bravo(w), ND_OP_FENCE_CONFIRM, -1, 1);
+	expect(w, run_till(w, bravo_runs, 5000), "now it does");
+	scene_end(w);
+}
+
+/* R6: the voter goes, and comes back: nothing changes. */
+static void
+R6_lost_witness_changes_nothing(struct world *w)
+{
+	scene_begin(w);
+	w->voter[0].down = true;
+	run_ms(w, 10000);
+	expect(w, runs_on(w, 0) == 0 && nd_epoch(alpha(w)->nd) == 1,
+	    "nothing moved");
+	w->voter[0].down = false;
+	run_ms(w, 3000);
+	expect(w, nd_epoch(alpha(w)->nd) == 1, "nor afterwards");
+	scene_end(w);
+}
+
+/* R6: in a cut the lease sticks to the one that holds the data. */
+static void
+R6_lease_sticks_to_active(struct world *w)
+{
+	scene_begin(w);
+	link_cut(w, 0);
+	link_cut(w, LAN);
+	run_ms(w, 5000);
+	expect(w, w->voter[0].holder == 1, "the lease is alpha's");
+	expect(w, runs_on(w, 0) == 0, "which keeps the service");
+	expect(w, self_of(bravo(w)) == MB_INERT, "bravo gave up");
+	scene_end(w);
+}
+
+/* R7: without peer and lease the data stops before the other starts it. */
+static void
+R7_self_demotes(struct world *w)
+{
+	scene_begin(w);
+	w->voter[0].cut[0] = true;
+	link_cut(w, 0);
+	link_cut(w, LAN);
+	expect(w, run_till(w, bravo_runs, 10000), "bravo runs the service");
+	expect(w, !alpha(w)->vol.open, "alpha serves the volume no more");
+	scene_end(w);
+}
+
+/* R7: frozen, it cannot stop; its watchdog does not ask. */
+static void
+R7_watchdog_resets_the_frozen(struct world *w)
+{
+	scene_begin(w);
+	daemon_pause(alpha(w));
+	expect(w, run_till(w, bravo_runs, 10000), "bravo runs the service");
+	expect(w, alpha(w)->resets == 1, "alpha was reset");
+	run_ms(w, 5000);
+	expect(w, runs_on(w, 0) == 1, "it stays there");
+	scene_end(w);
+}
+
+/* R8: the whole machine stood still, watchdog and clock with it. */
+static void
+R8_machine_stood_still(struct world *w)
+{
+	scene_begin(w);
+	machine_freeze(alpha(w));
+	expect(w, run_till(w, bravo_runs, 10000), "bravo runs the service");
+	run_ms(w, 3000);
+	machine_thaw(alpha(w), false);
+	run_ms(w, 3000);
+	expect(w, bravo_runs(w) && runs_on(w, 0) == 1, "and alone");
+	scene_end(w);
+}
+
+/* R9: no ping node answers here, but there: the addresses go there. */
+static void
+R9_pings_hand_over(struct world *w)
+{
+	scene_begin(w);
+	alpha(w)->ping_cut = true;
+	run_ms(w, 5000);
+	expect(w, runs_on(w, 0) == 1 && runs_on(w, 1) == 1,
+	    "bravo runs the services");
+	expect(w, nd_epoch(bravo(w)->nd) == 1, "in agreement");
+	scene_end(w);
+}
+
+/* R9: who reaches nobody takes nothing. */
+static void
+R9_never_takes(struct world *w)
+{
+	scene_begin(w);
+	bravo(w)->ping_cut = true;
+	run_ms(w, 2000);
+	host_power_off(alpha(w));
+	run_ms(w, 10000);
+	expect(w, !bravo_runs(w), "bravo takes nothing");
+	bravo(w)->ping_cut = false;
+	scene_end(w);
+}
+
+/* R10: one automatic takeover in ten minutes; the second waits. */
+static void
+R10_second_takeover_waits(struct world *w)
+{
+	scene_begin(w);
+	host_power_off(alpha(w));
+	expect(w, run_till(w, bravo_runs, 10000), "bravo took the service");
+	host_power_on(alpha(w));
+	expect(w, run_till(w, settled, 30000), "alpha is back");
+	expect(w, runs_on(w, 0) == 1, "no failback");
+	host_power_off(bravo(w));
+	run_ms(w, 10000);
+	expect(w, runs_on(w, 0) == -1, "the second one waits");
+	operator(alpha(w), ND_OP_THAW, 0, 0);
+	expect(w, run_till(w, shop_runs, 10000), "for an operator");
+	scene_end(w);
+}
+
+/* R11: a check that times out degrades, and moves nothing. */
+static void
+R11_late_check_degrades(struct world *w)
+{
+	scene_begin(w);
+	alpha(w)->mute_steps = true;
+	run_ms(w, 12000);
+	expect(w, status(alpha(w))->svc.services[0].degraded, "degraded");
+	expect(w, runs_on(w, 0) == 0, "but it stays");
+	alpha(w)->mute_steps = false;
+	run_ms(w, 6000);
+	expect(w, !status(alpha(w))->svc.services[0].degraded, "and is well");
+	scene_end(w);
+}
+
+/* R12: it does not stop: the machine does, and only then it moves. */
+static void
+R12_self_fence(struct world *w)
+{
+	scene_begin(w);
+	alpha(w)->mute_steps = true;
+	operator(bravo(w), ND_OP_TAKEOVER, 0, 0);
+	run_ms(w, 4000);
+	expect(w, !bravo_runs(w), "nothing is started meanwhile");
+	expect(w, run_till(w, bravo_runs, 180000), "bravo runs it in the end");
+	expect(w, alpha(w)->resets == 1, "after alpha has reset itself");
+	alpha(w)->mute_steps = false;
+	scene_end(w);
+}
+
+/* R13: refused the lease, it never fires, though it could. */
+static void
+R13_loser_never_fences(struct world *w)
+{
+	scene_begin(w);
+	w->agent[1][0].how = w->agent[1][1].how = AG_FAIL;
+	link_cut(w, 0);
+	link_cut(w, LAN);
+	run_ms(w, 40000);
+	expect(w, w->voter[0].holder == 1, "the lease is alpha's");
+	expect(w, w->fenced == 0, "and bravo, which has agents, never fires");
+	expect(w, runs_on(w, 0) == 0, "alpha keeps the service");
+	scene_end(w);
+}
+
+/* R14: while it is undecided nothing is acknowledged. */
+static void
+R14_holds_acknowledgements(struct world *w)
+{
+	unsigned acks;
+
+	scene_begin(w);
+	for (unsigned l = 0; l < LEVELS; l++)
+		w->agent[1][l].how = AG_HANG;
+	host_power_off(bravo(w));
+	run_ms(w, w->conf->t.dead_ms + 200);
+	acks = w->acks;
+	run_ms(w, 2000);
+	expect(w, w->acks == acks && vol_inflight(w) > 0, "writes are held");
+	operator(alpha(w), ND_OP_FENCE_CONFIRM, -1, 2);
+	run_ms(w, 2000);
+	expect(w, w->acks > acks, "and go on when it is decided");
+	scene_end(w);
+}
+
+/* R15: voters that do not answer are asked less and less. */
+static void
+R15_backs_off(struct world *w)
+{
+	scene_begin(w);
+	w->voter[0].read_only = true;
+	host_power_off(bravo(w));
+	run_ms(w, 58000);
+	expect(w, alpha(w)->tries.votes[0] <= 16, "%u questions in a minute",
+	    alpha(w)->tries.votes[0]);
+	scene_end(w);
+}
+
 const struct scene scenes_arb[] = {
     {SCENE(R3_fence_verified), W_FENCE},
     {SCENE(R7_heard_but_unheard), W_WITNESS},
     {SCENE(R7_locks_stop_too), W_WITNESS},
     {SCENE(R7_counts_from_what_was_heard), W_WITNESS},
     {SCENE(R1_verified_off_grants_no_locks), W_FENCE},
+    {SCENE(R1_waits_for_peer_at_boot), W_WITNESS},
+    {SCENE(R1_solo_restarts), W_WITNESS},
+    {SCENE(R1_seeded_on_both_sides), W_WAIT},
+    {SCENE(R2_arbiter_ends_jeopardy), W_WITNESS},
+    {SCENE(R2_shared_device), W_DOMAIN},
+    {SCENE(R3_adverts_are_life), W_ADVERTS},
+    {SCENE(R4_active_fires_first), W_FENCE},
+    {SCENE(R5_next_level), W_FENCE},
+    {SCENE(R5_freezes_until_confirmed), W_FENCE},
+    {SCENE(R6_lost_witness_changes_nothing), W_WITNESS | W_WATCHDOG},
+    {SCENE(R6_lease_sticks_to_active), W_WITNESS},
+    {SCENE(R7_self_demotes), W_WITNESS},
+    {SCENE(R7_watchdog_resets_the_frozen), W_WITNESS | W_WATCHDOG},
+    {SCENE(R8_machine_stood_still), W_WITNESS | W_WATCHDOG},
+    {SCENE(R9_pings_hand_over), W_PINGS},
+    {SCENE(R9_never_takes), W_WITNESS | W_PINGS},
+    {SCENE(R10_second_takeover_waits), W_WITNESS},
+    {SCENE(R11_late_check_degrades), W_CHECK},
+    {SCENE(R12_self_fence), W_SYSRQ},
+    {SCENE(R13_loser_never_fences), W_FENCE | W_WITNESS},
+    {SCENE(R14_holds_acknowledgements), W_FENCE},
+    {SCENE(R15_backs_off), W_WITNESS},
 };
 const unsigned n_scenes_arb = NITEMS(scenes_arb);
