@@ -124,6 +124,7 @@ FAULTS := \
 	src/faults_disk.c \
 	src/faults_hit.c \
 	src/faults_host.c \
+	src/faults_mend.c \
 	src/faults_net.c \
 	src/faults_remedy.c \
 	src/faults_verdict.c \
@@ -272,7 +273,7 @@ TESTBINS := $(patsubst regress/unit/%.c,$(O)/unit/%,$(TESTS))
 TOOLBINS := $(patsubst %.c,$(O)/tools/%,$(notdir $(TOOLS)))
 
 .PHONY: all install check lint unit sim fuzz fuzzbins lab bench demo deps clean \
-	tests asan-tests
+	tests asan-tests mutants
 .SECONDARY:
 all: $(BINS)
 
@@ -415,6 +416,10 @@ fuzzbins: $(FUZZBINS)
 fuzz: $(FUZZBINS)
 	$(Q)for t in $(FUZZBINS); do \
 	    regress/fuzz/short $$t $(or $(TIME),600) || exit 1; done
+
+# Bugs of other systems, one at a time: a test has to catch each.
+mutants:
+	$(Q)regress/mutants/run -j2
 
 lab: all tests
 	$(Q)regress/lab/run -m guest $(or $(T),regress/lab/t/*.t)
