@@ -28,7 +28,7 @@ static struct fault *PRINTF_LIKE(5, 6) add(struct faults *f,
 	return t;
 }
 
-static void PRINTF_LIKE(2, 3) mend(struct fault *t, const char *fmt, ...)
+static void PRINTF_LIKE(2, 3) remedy_is(struct fault *t, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -42,16 +42,18 @@ node_faults(struct faults *f, unsigned i)
 {
 	const char *name = f->conf->nodes[i].name;
 
-	mend(add(f, FAULT_CRASH, i, 0, "%s crashes", name), "restart %s", name);
-	mend(add(f, FAULT_POWER, i, 0, "%s loses its power", name),
+	remedy_is(
+	    add(f, FAULT_CRASH, i, 0, "%s crashes", name), "restart %s", name);
+	remedy_is(add(f, FAULT_POWER, i, 0, "%s loses its power", name),
 	    "give %s power", name);
-	mend(add(f, FAULT_DAEMON, i, 0, "had dies on %s", name),
+	remedy_is(add(f, FAULT_DAEMON, i, 0, "had dies on %s", name),
 	    "start had on %s", name);
-	mend(add(f, FAULT_FREEZE, i, 0, "had freezes on %s", name),
+	remedy_is(add(f, FAULT_FREEZE, i, 0, "had freezes on %s", name),
 	    "kill and start had on %s", name);
 	if (f->conf->n_volumes > 0)
-		mend(add(f, FAULT_DISK, i, 0, "the disk of %s fails", name),
-		    "replace the disk of %s", name);
+		remedy_is(
+		    add(f, FAULT_DISK, i, 0, "the disk of %s fails", name),
+		    "replace the disk of %s (hactl volume create)", name);
 }
 
 /* How many links share that link's domain, itself included. */
@@ -81,21 +83,23 @@ net_faults(struct faults *f, unsigned n)
 	const char *what = net->link >= 0 ? "link" : "network", *domain = NULL;
 
 	if (!net->lan)
-		mend(add(f, FAULT_DIRECT, 0, n, "the cable of link %s is cut",
-			 net->name),
+		remedy_is(add(f, FAULT_DIRECT, 0, n,
+			      "the cable of link %s is cut", net->name),
 		    "mend link %s", net->name);
 	for (unsigned i = 0; net->lan && i < HOSTS; i++)
-		mend(add(f, FAULT_CABLE, i, n, "%s loses its cable of %s %s",
-			 f->conf->nodes[i].name, what, net->name),
+		remedy_is(
+		    add(f, FAULT_CABLE, i, n, "%s loses its cable of %s %s",
+			f->conf->nodes[i].name, what, net->name),
 		    "mend the cable of %s %s at %s", what, net->name,
 		    f->conf->nodes[i].name);
 	if (net->lan)
-		mend(add(f, FAULT_SWITCH, 0, n, "the switch of %s %s dies",
-			 what, net->name),
+		remedy_is(add(f, FAULT_SWITCH, 0, n, "the switch of %s %s dies",
+			      what, net->name),
 		    "mend the switch of %s %s", what, net->name);
 	if (net->link < 0)
 		return;
-	mend(add(f, FAULT_SILENT, 0, n, "link %s passes nothing", net->name),
+	remedy_is(
+	    add(f, FAULT_SILENT, 0, n, "link %s passes nothing", net->name),
 	    "mend link %s", net->name);
 	/* Named by its first link. */
 	if (in_domain(f->conf, n, &domain) < 2)
@@ -104,7 +108,8 @@ net_faults(struct faults *f, unsigned n)
 		if (f->list[k].type == FAULT_DOMAIN &&
 		    strstr(f->list[k].name, domain) != NULL)
 			return;
-	mend(add(f, FAULT_DOMAIN, 0, n, "domain %s passes nothing", domain),
+	remedy_is(
+	    add(f, FAULT_DOMAIN, 0, n, "domain %s passes nothing", domain),
 	    "mend domain %s", domain);
 }
 
@@ -114,20 +119,20 @@ arbiter_faults(struct faults *f)
 	const struct conf *c = f->conf;
 
 	if (c->n_pings > 0)
-		mend(add(f, FAULT_PINGS, 0, 0, "no ping node answers"),
+		remedy_is(add(f, FAULT_PINGS, 0, 0, "no ping node answers"),
 		    "mend the way to the ping nodes");
 	if (c->witness.addr[0] != '\0')
-		mend(add(f, FAULT_WITNESS, 0, 0, "the witness is lost"),
+		remedy_is(add(f, FAULT_WITNESS, 0, 0, "the witness is lost"),
 		    "mend the witness");
 	for (unsigned i = 0; i < c->n_lock_disks; i++)
-		mend(
+		remedy_is(
 		    add(f, FAULT_LOCKDISK, 0, i, "lock disk %u is lost", i + 1),
 		    "mend lock disk %u", i + 1);
 	for (unsigned i = 0; i < HOSTS; i++)
 		for (unsigned l = 0; l < c->nodes[i].n_fences; l++)
-			mend(add(f, FAULT_FENCE, i, l,
-				 "fence device %u of %s is dead", l + 1,
-				 c->nodes[i].name),
+			remedy_is(add(f, FAULT_FENCE, i, l,
+				      "fence device %u of %s is dead", l + 1,
+				      c->nodes[i].name),
 			    "mend fence device %u of %s", l + 1,
 			    c->nodes[i].name);
 }
@@ -363,29 +368,82 @@ settle(struct world *w)
 		world_run(w, STEP_MS);
 }
 
+/* Until nothing changes any more; NULL: the pair does not come up. */
+static struct world *
+play(const struct faults *f, const struct fault *a, const struct fault *b,
+    uint32_t gap_ms, char *why, size_t size)
+{
+	struct world *w = world_new(f);
+
+	if (begin(w, why, size) < 0) {
+		world_free(w);
+		return NULL;
+	}
+	w->hit_at = w->now;
+	for (unsigned s = 0; s < f->conf->n_services; s++)
+		w->seen[s].on = w->host[0].id == f->home[s] ? 0 : 1;
+	hit(w, a);
+	if (b != NULL && gap_ms > 0)
+		world_run(w, gap_ms);
+	if (b != NULL)
+		hit(w, b);
+	settle(w);
+	return w;
+}
+
+/* Is it enough to mend these of the two?  The rest stays as it is. */
+static bool
+mended(const struct faults *f, const struct fault *a, const struct fault *b,
+    uint32_t gap_ms, bool first, bool second, struct faults_outcome *o)
+{
+	char why[256], starts[80] = "";
+	struct world *w = play(f, a, b, gap_ms, why, sizeof(why));
+	int64_t from;
+	bool ok;
+
+	ASSERT(w != NULL);
+	from = w->changed = w->now;
+	if (first)
+		mend(w, a);
+	if (second)
+		mend(w, b);
+	ok = remedy_waits(w, o->worst, from);
+	if (!ok && mend_starts(w, starts, sizeof(starts))) {
+		from = w->changed = w->now;
+		ok = remedy_waits(w, o->worst, from);
+	}
+	if (ok) {
+		o->back_ms = (uint32_t)((w->now - from) / MS);
+		snprintf(o->action, sizeof(o->action), "%s%s%s%s",
+		    first ? a->mend : "", first && second ? " and " : "",
+		    second ? b->mend : "", starts);
+	}
+	world_free(w);
+	return ok;
+}
+
 int
 faults_run(const struct faults *f, unsigned first, int second, uint32_t gap_ms,
     struct faults_outcome *o)
 {
-	const struct fault *b = second >= 0 ? &f->list[second] : NULL;
-	struct world *w = world_new(f);
-	int rc;
+	const struct fault *a, *b = second >= 0 ? &f->list[second] : NULL;
+	struct world *w;
 
-	memset(o, 0, sizeof(*o));
 	ASSERT(first < f->n && second < (int)f->n);
-	rc = begin(w, o->why, sizeof(o->why));
-	if (rc == 0) {
-		w->hit_at = w->now;
-		for (unsigned s = 0; s < f->conf->n_services; s++)
-			w->seen[s].on = w->host[0].id == f->home[s] ? 0 : 1;
-		hit(w, &f->list[first]);
-		if (b != NULL && gap_ms > 0)
-			world_run(w, gap_ms);
-		if (b != NULL)
-			hit(w, b);
-		settle(w);
-		verdict(w, &f->list[first], b, o);
-	}
+	memset(o, 0, sizeof(*o));
+	a = &f->list[first];
+	w = play(f, a, b, gap_ms, o->why, sizeof(o->why));
+	if (w == NULL)
+		return -1;
+	verdict(w, a, b, o);
 	world_free(w);
-	return rc;
+	if (o->services[o->worst].kind != FAULTS_WAITS || o->node != 0)
+		return 0;
+	/* The least of it that helps; the later one is the nearer one. */
+	if (b == NULL)
+		mended(f, a, b, gap_ms, true, false, o);
+	else if (!mended(f, a, b, gap_ms, false, true, o) &&
+		 !mended(f, a, b, gap_ms, true, false, o))
+		mended(f, a, b, gap_ms, true, true, o);
+	return 0;
 }

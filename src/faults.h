@@ -42,7 +42,7 @@ struct faults_outcome {
 	 * WAITS: what to do, one clause.  node != 0: a command of hactl to be
 	 * typed there, which was tried; back_ms after it the service was back.
 	 */
-	char action[320];
+	char action[384];
 	uint8_t node;
 	uint32_t back_ms;
 	uint8_t daemons; /* that run at the end */

@@ -11,9 +11,8 @@
 
 enum { DISK_US = 1000, DRAIN_US = 5000, GAP_US = 250000 };
 
-/* The first node's copy has data, the other one takes it over. */
 int
-disk_format(struct host *h, const char **why)
+disk_format(struct host *h, bool keep, const char **why)
 {
 	for (unsigned v = 0; v < h->w->conf->n_volumes; v++) {
 		struct copy *c = &h->copies[v];
@@ -24,11 +23,12 @@ disk_format(struct host *h, const char **why)
 		    .node = h->id,
 		    .peers = {host_other(h)->id},
 		    .tag = h->id,
-		    .keep = h->idx == 0,
+		    .keep = keep,
 		    .volume_id = {(uint8_t)(v + 1)},
 		    .current = v + 1,
 		};
 
+		memset(c->bytes, 0, sizeof(c->bytes));
 		if (mmeta_plan(&c->layout, DEVICE_BYTES, true, 1, why) < 0)
 			return -1;
 		mmeta_format(&sb, &c->layout, &new);

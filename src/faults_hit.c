@@ -72,6 +72,8 @@ hit(struct world *w, const struct fault *f)
 {
 	struct host *h = &w->host[f->host];
 
+	h->hit |= f->type == FAULT_CRASH || f->type == FAULT_POWER ||
+		  f->type == FAULT_DAEMON || f->type == FAULT_FREEZE;
 	switch (f->type) {
 	case FAULT_CRASH:
 		host_kill(h, true);

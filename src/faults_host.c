@@ -42,7 +42,21 @@ op_timer(void *ctx, monotime_t at)
 		    h->timer_serial;
 }
 
-/* A record is only read by the next start, and there is none. */
+/* a = serial */
+static void
+ev_persist(struct world *w, struct ev *e)
+{
+	struct host *h = e->h;
+	struct ev *m;
+
+	(void)w;
+	memcpy(&h->record, e->data, sizeof(h->record));
+	h->record_set = true;
+	m = world_mail(h, 0, ND_EV_PERSISTED);
+	m->mail->u.persisted.serial = e->a;
+	m->mail->u.persisted.ok = true;
+}
+
 static void
 op_persist(void *ctx, const struct sf_record *r, uint64_t serial)
 {
@@ -50,11 +64,10 @@ op_persist(void *ctx, const struct sf_record *r, uint64_t serial)
 	int64_t at = h->w->now + PERSIST_US;
 	struct ev *e;
 
-	(void)r;
 	h->persist_at = at > h->persist_at ? at : h->persist_at + 1;
-	e = world_mail(h, h->persist_at - h->w->now, ND_EV_PERSISTED);
-	e->mail->u.persisted.serial = serial;
-	e->mail->u.persisted.ok = true;
+	e = world_at(h->w, h->persist_at - h->w->now, ev_persist, h);
+	e->a = serial;
+	memcpy(world_bytes(e, sizeof(*r)), r, sizeof(*r));
 }
 
 /* The verdict is made of what happens, not of what is said. */
@@ -360,10 +373,26 @@ host_start(struct host *h)
 	ASSERT(h->nd != NULL);
 	h->running = true;
 	h->gen++;
+	h->incarnation = (uint64_t)h->gen << 8 | h->id;
 	e.u.start.seed = h->id;
-	e.u.start.incarnation = h->id;
+	e.u.start.incarnation = h->incarnation;
+	e.u.start.record = h->record_set ? &h->record : NULL;
 	host_step(h, &e);
 	arbiter_start(h);
+}
+
+void
+host_restart(struct host *h)
+{
+	if (h->running)
+		host_kill(h, false);
+	nd_free(h->nd);
+	if (!h->alive)
+		memset(h->addr, 0, sizeof(h->addr));
+	memset(h->agents, 0, sizeof(h->agents));
+	h->alive = true;
+	h->frozen = h->outlet_off = h->hit = false;
+	host_start(h);
 }
 
 /* With the kernel goes all that it held; else only what the daemon served. */

@@ -5,6 +5,7 @@
  *	faults.c	which faults there are; one run
  *	faults_verdict.c what became of the services
  *	faults_remedy.c	what would help
+ *	faults_mend.c	faults are mended
  *	faults_hit.c	faults happen
  *	faults_world.c	time and events
  *	faults_host.c	a machine, its daemon and what that asks for
@@ -116,9 +117,13 @@ struct host {
 	bool alive; /* the kernel runs */
 	bool running, frozen; /* the daemon */
 	bool outlet_off; /* a fence device has switched it off */
-	bool no_power, disk_failed;
+	bool disk_failed;
+	bool hit; /* down by a fault, not by who decides */
 	bool carrier[NETS];
 	uint32_t gen, timer_serial;
+	uint64_t incarnation;
+	struct sf_record record; /* durable */
+	bool record_set;
 	struct nd *nd; /* owned */
 	struct copy *copies; /* owned; one per volume */
 	struct serve serve[HAD_VOLUMES_MAX];
@@ -194,6 +199,8 @@ void world_run(struct world *, int64_t ms);
 
 /* faults_host.c */
 void host_start(struct host *);
+/* After host_kill, or instead of the daemon that is there. */
+void host_restart(struct host *);
 void host_kill(struct host *, bool kernel); /* kernel: that too */
 void host_step(struct host *, const struct nd_event *);
 bool host_up(const struct host *); /* its daemon is there and runs */
@@ -214,7 +221,8 @@ void net_send(struct host *, enum nd_kind, uint8_t link, const struct nd_buf *,
 bool net_outside(const struct host *); /* does it reach anything there */
 
 /* faults_disk.c */
-int disk_format(struct host *, const char **why);
+/* keep: with data; otherwise it takes the other node's. */
+int disk_format(struct host *, bool keep, const char **why);
 void disk_op(struct host *, uint16_t vol, const struct mir_io *);
 void disk_export(struct host *, uint16_t vol, bool on);
 void disk_reply(struct host *, uint16_t vol, uint64_t cookie, int error);
@@ -233,6 +241,13 @@ void arbiter_cancel(struct host *, uint32_t token);
 
 /* faults_remedy.c: tries what would help; false: nothing that is typed does */
 bool remedy(struct world *, uint16_t service, struct faults_outcome *);
+/* Is it back, and nothing lost, within a minute?  from: when that began. */
+bool remedy_waits(struct world *, uint16_t service, int64_t from);
+
+/* faults_mend.c: what a fault has done is put right */
+void mend(struct world *, const struct fault *);
+/* What was switched off for a fault stays so until somebody starts it. */
+bool mend_starts(struct world *, char *what, size_t size);
 
 /* faults_hit.c */
 void hit(struct world *, const struct fault *);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Links, associations, and what a kernel answers when its daemon does not.
- * Nothing is repaired, so an association that is lost stays lost.
  */
 #include <string.h>
 
@@ -76,29 +75,12 @@ fill(struct nd_event *e, unsigned assoc)
 	e->u.assoc.link = assoc >= 2 ? (uint8_t)(assoc - 2) : 0;
 }
 
-static void
-ev_connect(struct world *w, struct ev *ev)
-{
-	(void)ev;
-	for (unsigned a = 0; a < 2 + links_of(w); a++) {
-		for (unsigned i = 0; i < HOSTS; i++) {
-			struct host *h = &w->host[i];
-			struct ev *e = world_mail(h, 0, ND_EV_UP);
-
-			w->assoc[a][i].up = true;
-			fill(e->mail, a);
-			e->mail->u.assoc.incarnation = host_other(h)->id;
-		}
-	}
-}
-
 void
 net_start(struct world *w)
 {
 	for (unsigned a = 0; a < ASSOCS; a++)
 		for (unsigned i = 0; i < HOSTS; i++)
 			w->assoc[a][i].bad_since = NEVER;
-	world_at(w, 20 * MS, ev_connect, NULL);
 }
 
 /* Its daemon is told; the kernel has forgotten it. */
@@ -238,9 +220,31 @@ tick_link(struct host *h, unsigned link)
 	fill(e->mail, 2 + link);
 }
 
+/* Both daemons are there and can reach each other. */
+static void
+connect(struct world *w, unsigned assoc)
+{
+	for (unsigned i = 0; i < HOSTS; i++) {
+		struct host *h = &w->host[i];
+		struct ev *e;
+
+		lose(h, assoc, false);
+		e = world_mail(h, 0, ND_EV_UP);
+		w->assoc[assoc][i].up = true;
+		fill(e->mail, assoc);
+		e->mail->u.assoc.incarnation = host_other(h)->incarnation;
+	}
+}
+
 void
 net_tick(struct world *w)
 {
+	bool both = host_up(&w->host[0]) && host_up(&w->host[1]);
+
+	for (unsigned a = 0; both && a < 2 + links_of(w); a++)
+		if (path(w, a) >= 0 &&
+		    (!w->assoc[a][0].up || !w->assoc[a][1].up))
+			connect(w, a);
 	for (unsigned i = 0; i < HOSTS; i++) {
 		struct host *h = &w->host[i];
 

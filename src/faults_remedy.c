@@ -35,31 +35,36 @@ is_back(const struct world *w, uint16_t service)
 	return false;
 }
 
-/* Asks, and waits for what it brings about.  -1: refused; 0: no use. */
-static int
+bool
+remedy_waits(struct world *w, uint16_t service, int64_t from)
+{
+	char why[256];
+
+	while (w->now - from < BACK_MS * MS) {
+		/* What loses data is no remedy. */
+		if (is_back(w, service))
+			return !verdict_at_risk(w, service, why, sizeof(why));
+		world_run(w, STEP_MS);
+	}
+	return false;
+}
+
+/* Asks, and waits for what it brings about. */
+static bool
 try(struct host *h, enum nd_op op, int service, uint8_t node, uint16_t wanted,
     struct faults_outcome *o)
 {
 	struct world *w = h->w;
 	int64_t from = w->now;
-	char why[256];
 
 	/* Writes that had waited until now must not wait any more. */
 	w->changed = w->now;
-	if (host_ask(h, op, service, node) != 0)
-		return -1;
-	while (w->now - from < BACK_MS * MS && host_up(h)) {
-		if (is_back(w, wanted)) {
-			/* What loses data is no advice. */
-			if (verdict_at_risk(w, wanted, why, sizeof(why)))
-				return 0;
-			o->node = h->id;
-			o->back_ms = (uint32_t)((w->now - from) / MS);
-			return 1;
-		}
-		world_run(w, STEP_MS);
-	}
-	return 0;
+	if (host_ask(h, op, service, node) != 0 ||
+	    !remedy_waits(w, wanted, from))
+		return false;
+	o->node = h->id;
+	o->back_ms = (uint32_t)((w->now - from) / MS);
+	return true;
 }
 
 static bool
@@ -83,7 +88,7 @@ declare(struct host *h, uint16_t service, struct faults_outcome *o)
 	struct host *peer = host_other(h);
 	const char *name = peer->conf->name;
 	char text[128];
-	int rc;
+	bool ok;
 
 	if (host_up(peer) || nd_verdict(h->nd, peer->id) == MB_PEER_GONE ||
 	    nd_verdict(h->nd, peer->id) == MB_PEER_LEFT)
@@ -91,17 +96,17 @@ declare(struct host *h, uint16_t service, struct faults_outcome *o)
 	if (is_frozen(h)) {
 		snprintf(text, sizeof(text), "hactl fence confirm %s", name);
 		host_kill(peer, true);
-		rc = try(h, ND_OP_FENCE_CONFIRM, -1, peer->id, service, o);
+		ok = try(h, ND_OP_FENCE_CONFIRM, -1, peer->id, service, o);
 	} else {
 		snprintf(
 		    text, sizeof(text), "hactl seed --peer-is-down %s", name);
 		host_kill(peer, true);
-		rc = try(h, ND_OP_SEED, -1, peer->id, service, o);
+		ok = try(h, ND_OP_SEED, -1, peer->id, service, o);
 	}
 	snprintf(o->action, sizeof(o->action),
 	    "make sure that %s is off, then on %s: %s", name, h->conf->name,
 	    text);
-	return rc > 0;
+	return ok;
 }
 
 /* Neither is in doubt, but nothing moves by itself. */
@@ -113,12 +118,12 @@ pull(struct host *h, uint16_t service, struct faults_outcome *o)
 	if (is_held(h, service)) {
 		snprintf(o->action, sizeof(o->action), "on %s: hactl thaw %s",
 		    h->conf->name, name);
-		if (try(h, ND_OP_THAW, service, 0, service, o) > 0)
+		if (try(h, ND_OP_THAW, service, 0, service, o))
 			return true;
 	}
 	snprintf(o->action, sizeof(o->action), "on %s: hactl takeover %s",
 	    h->conf->name, name);
-	return try(h, ND_OP_TAKEOVER, service, h->id, service, o) > 0;
+	return try(h, ND_OP_TAKEOVER, service, h->id, service, o);
 }
 
 bool

@@ -210,7 +210,7 @@ world_new(const struct faults *f)
 	for (uint8_t i = 0; i < HOSTS; i++)
 		host_new(w, i);
 	for (unsigned i = 0; i < HOSTS; i++) {
-		int rc = disk_format(&w->host[i], &why);
+		int rc = disk_format(&w->host[i], i == 0, &why);
 
 		/* The device has room: its size is ours. */
 		ASSERT(rc == 0);

@@ -241,8 +241,11 @@ text_faults(const json_t *o, bool all, FILE *f)
 	size_t i;
 
 	fprintf(f, "cluster %s", s_of(o, "cluster"));
-	json_array_foreach(homes, i, s) fprintf(f, "%s %s runs on %s",
-	    i == 0 ? ":" : ",", s_of(s, "service"), s_of(s, "on"));
+	json_array_foreach(homes, i, s)
+	{
+		fprintf(f, "%s %s runs on %s", i == 0 ? ":" : ",",
+		    s_of(s, "service"), s_of(s, "on"));
+	}
 	fprintf(f,
 	    "; nothing is repaired\nreckoned with: mount %d ms, command %d ms, "
 	    "fence %d ms\n\n",

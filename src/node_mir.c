@@ -261,8 +261,12 @@ view(const struct nd *nd, uint16_t vol, struct mir_event *e)
 	e->u.view.doubt = nd->state == MB_DOUBT;
 	e->u.view.demoted |= nd->state == MB_INERT || nd->state == MB_OFF ||
 			     nd->state == MB_ISOLATED || nd->distrusted;
-	/* R7: what is held would never end, nor would who waits for it. */
-	e->u.view.demoted |= nd->no_data;
+	/*
+	 * R7: what is held would never end, nor would who waits for it.  Where
+	 * nothing runs nothing is held, and the copy stays as good as it was:
+	 * a lease that comes a moment later may use it.
+	 */
+	e->u.view.demoted |= nd->no_data && nd->holding != 0;
 }
 
 void

@@ -106,12 +106,10 @@ find(const struct faults *f, const char *name)
 	return -1;
 }
 
-/* One or two faults by name; the outcome of the worst service. */
 static struct faults_service
-one(const char *conf, const char *first, const char *second, uint32_t gap_ms,
-    struct faults_outcome *o)
+run(const struct conf *c, const char *first, const char *second,
+    uint32_t gap_ms, struct faults_outcome *o)
 {
-	struct conf *c = load(conf);
 	struct faults *f = faults_new(c, -1);
 	int a, b;
 
@@ -120,8 +118,19 @@ one(const char *conf, const char *first, const char *second, uint32_t gap_ms,
 	b = second != NULL ? find(f, second) : -1;
 	assert_int_equal(faults_run(f, (unsigned)a, b, gap_ms, o), 0);
 	faults_free(f);
-	free(c);
 	return o->services[o->worst];
+}
+
+/* One or two faults by name; the outcome of the worst service. */
+static struct faults_service
+one(const char *conf, const char *first, const char *second, uint32_t gap_ms,
+    struct faults_outcome *o)
+{
+	struct conf *c = load(conf);
+	struct faults_service s = run(c, first, second, gap_ms, o);
+
+	free(c);
+	return s;
 }
 
 static void
@@ -175,12 +184,74 @@ a_recommended_command_was_tried(void **state)
 	assert_non_null(strstr(o.action, "hactl seed --peer-is-down north"));
 	assert_int_equal(o.node, 2);
 	assert_in_range(o.back_ms, 1, 5000);
-	/* The fence device had its power from the machine. */
-	s = one("arbiters", "the witness is lost", "alpha loses its power",
-	    FAULTS_DOUBLE_MS, &o);
+}
+
+/* The fence device had its power from the machine (R5). */
+static void
+a_fence_in_the_dead_machine_waits_for_confirm(void **state)
+{
+	struct conf *c = load("arbiters");
+	char text[4096];
+	struct conf_errors errors = {.text = text, .size = sizeof(text)};
+	struct faults_outcome o;
+	struct faults_service s;
+
+	(void)state;
+	memset(&c->witness, 0, sizeof(c->witness));
+	assert_int_equal(conf_check(c, "no witness", &errors), 0);
+	s = run(c, "alpha loses its power", NULL, 0, &o);
 	assert_int_equal(s.kind, FAULTS_WAITS);
 	assert_non_null(strstr(o.action, "hactl fence confirm alpha"));
 	assert_int_equal(o.node, 2);
+	s = run(c, "alpha crashes", NULL, 0, &o);
+	assert_int_equal(s.kind, FAULTS_MOVES);
+	free(c);
+}
+
+/*
+ * R7 comes a moment before the lease; the copy of a node that runs nothing is
+ * as good as it was then.
+ */
+static void
+a_lease_after_self_demotion_takes_the_data(void **state)
+{
+	struct faults_outcome o;
+	struct faults_service s;
+
+	(void)state;
+	s = one("arbiters", "had dies on alpha", "domain trunk passes nothing",
+	    0, &o);
+	assert_int_equal(s.kind, FAULTS_MOVES);
+	assert_int_equal(s.on, 2);
+}
+
+/* What is enough to mend was found by mending it. */
+static void
+the_least_that_helps_is_recommended(void **state)
+{
+	struct faults_outcome o;
+	struct faults_service s;
+
+	(void)state;
+	/* The last one to run has the newest data, and may start alone. */
+	s = one(
+	    "takeover", "alpha crashes", "bravo crashes", FAULTS_DOUBLE_MS, &o);
+	assert_int_equal(s.kind, FAULTS_WAITS);
+	assert_string_equal(o.action, "restart bravo");
+	assert_int_equal(o.node, 0);
+	assert_in_range(o.back_ms, 1, 20000);
+	/* Neither may, not knowing of the other. */
+	s = one("takeover", "alpha crashes", "bravo crashes", 0, &o);
+	assert_int_equal(s.kind, FAULTS_WAITS);
+	assert_string_equal(o.action, "restart alpha and restart bravo");
+	s = one("takeover", "alpha loses its cable of link lan",
+	    "bravo loses its cable of link lan", FAULTS_DOUBLE_MS, &o);
+	assert_int_equal(s.kind, FAULTS_WAITS);
+	assert_string_equal(o.action, "mend the cable of link lan at bravo");
+	s = one("wait", "the disk of north fails", "south crashes",
+	    FAULTS_DOUBLE_MS, &o);
+	assert_int_equal(s.kind, FAULTS_WAITS);
+	assert_string_equal(o.action, "restart south");
 }
 
 /* The copy that the survivor has lacks what the other one acknowledged. */
@@ -314,6 +385,9 @@ main(void)
 	    cmocka_unit_test(active_dies_and_its_service_moves),
 	    cmocka_unit_test(standby_dies_and_nothing_moves),
 	    cmocka_unit_test(a_recommended_command_was_tried),
+	    cmocka_unit_test(a_fence_in_the_dead_machine_waits_for_confirm),
+	    cmocka_unit_test(a_lease_after_self_demotion_takes_the_data),
+	    cmocka_unit_test(the_least_that_helps_is_recommended),
 	    cmocka_unit_test(what_would_lose_data_is_not_recommended),
 	    cmocka_unit_test(a_cut_without_arbiter_risks_data),
 	    cmocka_unit_test(both_disks_lose_data),
