@@ -212,6 +212,7 @@ HALOCK := \
 	lockmgr/halock_sync.c
 
 SIM := $(wildcard regress/sim/*.c)
+ARB_EX := $(wildcard regress/exhaust/arb_*.c)
 TESTS := $(wildcard regress/unit/*_test.c)
 FUZZ := $(wildcard regress/fuzz/*_fuzz.c)
 TOOLS := $(wildcard regress/lab/tools/*.c) $(wildcard regress/bench/tools/*.c) \
@@ -268,7 +269,7 @@ BINS := $(if $(wildcard src/had.c),$(O)/had) \
 	$(if $(wildcard src/hactl.c),$(O)/hactl) \
 	$(if $(wildcard src/witness.c),$(O)/had-witness) \
 	$(if $(HALOCK),$(O)/libhalock.a $(O)/libhalock.so)
-SIMBIN := $(if $(SIM),$(O)/sim)
+SIMBIN := $(if $(SIM),$(O)/sim $(O)/arb_ex)
 TESTBINS := $(patsubst regress/unit/%.c,$(O)/unit/%,$(TESTS))
 TOOLBINS := $(patsubst %.c,$(O)/tools/%,$(notdir $(TOOLS)))
 
@@ -341,6 +342,12 @@ $(O)/sim: $(call obj,$(SIM)) $(ARCHIVES)
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) $(LDOPT) -o $@ $(call obj,$(SIM)) \
 	    -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(LIBS)
 
+# Every history of a small world, not a sample.
+$(O)/arb_ex: $(call obj,$(ARB_EX)) $(O)/libpure.a
+	$(call SAY,LD,$@)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) $(LDOPT) -o $@ \
+	    $(call obj,$(ARB_EX)) $(O)/libpure.a -lbsd -lxxhash
+
 $(O)/unit/%: $(O)/regress/unit/%.o $(ARCHIVES) $(O)/libhalock.a $(O)/libhactl.a
 	@mkdir -p $(@D)
 	$(call SAY,LD,$@)
@@ -390,7 +397,7 @@ unit: $(TESTBINS)
 
 # SEEDS=n of them from SEED=x, on all processors.
 sim: $(SIMBIN)
-	$(Q)$(SIMBIN) -j $$(nproc) -n $(or $(SEEDS),200) $(if $(SEED),-s $(SEED))
+	$(Q)$(O)/sim -j $$(nproc) -n $(or $(SEEDS),200) $(if $(SEED),-s $(SEED))
 
 # Each parser under libFuzzer with ASan and UBSan; TIME=seconds per target.
 FUZZFLAGS := -std=gnu11 -D_GNU_SOURCE -g -O1 -fno-strict-aliasing \
