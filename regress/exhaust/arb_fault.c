@@ -223,15 +223,14 @@ world_repair(unsigned kind)
 	return any;
 }
 
-/* May it acknowledge writes now?  R14: not while its peer's fate is open. */
+/* What was started with data here may run. */
 static bool
 acts(unsigned i)
 {
 	const struct node *n = &W.node[i];
 
 	return world_awake(i) && n->holds && !n->no_data &&
-	       (n->self == MB_ALONE ||
-		   (n->self == MB_PAIRED && n->verdict != MB_PEER_SILENT));
+	       (n->self == MB_ALONE || n->self == MB_PAIRED);
 }
 
 const char *
@@ -254,6 +253,8 @@ world_broken(void)
 	/* A frozen one is asked when it thaws: it knows before it acts. */
 	if (acts(0) && acts(1))
 		return "I1: both may own the data";
+	if (W.shot == 3)
+		return "R4: each has switched the other off";
 	return NULL;
 }
 

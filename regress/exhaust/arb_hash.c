@@ -175,6 +175,9 @@ world_hash(void)
 	    W.lied << 3 | (uint64_t)W.agent[0] << 4 |
 	    (uint64_t)W.agent[1] << 8 | (uint64_t)W.voter_holder << 12 |
 	    W.voter_epoch << 16);
+	mix(W.shot);
+	deadline(W.off_at[0]);
+	deadline(W.off_at[1]);
 	for (unsigned l = 0; l < LINKS; l++)
 		mix(W.cut[l][0] | W.cut[l][1] << 1);
 	for (unsigned i = 0; i < NODES; i++) {

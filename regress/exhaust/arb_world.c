@@ -280,7 +280,7 @@ arb_fence_op(void *ctx, uint8_t peer, uint8_t level, enum arb_action action,
 	} else if (action == ARB_DO_OFF) {
 		m->result = ARB_RES_OK;
 		if (W.agent[target] == AGENT_GOOD)
-			world_power_off(target);
+			W.off_at[target] = mt_add_ms(W.now, OFF_MS);
 	} else if (action == ARB_DO_STATUS) {
 		bool off = !W.node[target].powered;
 
@@ -453,6 +453,7 @@ world_boot(unsigned i)
 	struct mb_event e = {.type = MB_EV_START};
 
 	n->powered = n->running = true;
+	W.shot &= (uint8_t) ~(1u << i);
 	n->frozen = n->holds = n->no_data = n->denied = false;
 	n->boot++;
 	n->verdict = MB_PEER_UNKNOWN;
@@ -635,6 +636,14 @@ void
 world_tick(void)
 {
 	W.now = mt_add_ms(W.now, TICK_MS);
+	for (unsigned i = 0; i < NODES; i++) {
+		if (mt_before(W.now, W.off_at[i]))
+			continue;
+		W.off_at[i] = MT_NEVER;
+		if (W.node[i].powered)
+			W.shot |= (uint8_t)(1u << i);
+		world_power_off(i);
+	}
 	run_node(0);
 	run_node(1);
 	service();
@@ -709,6 +718,7 @@ world_begin(const struct config *c)
 	config = c;
 	memset(&W, 0, sizeof(W));
 	W.now.us = 1000 * 1000;
+	W.off_at[0] = W.off_at[1] = MT_NEVER;
 	broken = NULL;
 	for (unsigned i = 0; i < NODES; i++)
 		make(i);

@@ -66,6 +66,8 @@ struct world {
 	struct node node[NODES];
 	bool cut[LINKS][NODES]; /* from that node */
 	bool voter_down, voter_cut[NODES];
+	monotime_t off_at[NODES]; /* an agent switches it off then */
+	uint8_t shot; /* bitmap: switched off, and not back */
 	uint64_t voter_epoch;
 	uint8_t voter_holder;
 	enum way agent[NODES]; /* that switches this node off */
