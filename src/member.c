@@ -297,10 +297,10 @@ on_heard(struct mb *m, const struct mb_event *e)
 		return;
 	if (incarnation != p->incarnation)
 		mb_peer_incarnation(m, p, incarnation, e->u.heard.epoch);
-	p->unheard[e->u.heard.link] = e->u.heard.one_way;
+	p->unheard = e->u.heard.unheard;
 	if (!e->u.heard.one_way)
 		p->heard[e->u.heard.link] = m->now;
-	if (!e->u.heard.one_way && e->u.heard.reached.us == 0)
+	if (!e->u.heard.unheard && e->u.heard.reached.us == 0)
 		p->reached = m->now;
 	else if (mt_before(p->reached, e->u.heard.reached) &&
 		 !mt_before(m->now, e->u.heard.reached))
@@ -622,6 +622,8 @@ shift_silence(struct mb *m, int64_t us)
 				    mt_min(m->now, mt_add_us(p->heard[l], us));
 		if (p->last.us != 0)
 			p->last = mt_min(m->now, mt_add_us(p->last, us));
+		if (p->word.us != 0)
+			p->word = mt_min(m->now, mt_add_us(p->word, us));
 		if (p->reached.us != 0)
 			p->reached = mt_min(m->now, mt_add_us(p->reached, us));
 	}

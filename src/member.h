@@ -142,7 +142,9 @@ struct mb_event {
 			/* The peer hears nothing of this node on that link:
 			 * it lives, but the link is not one to count on. */
 			bool one_way;
-			/* What it heard last of this node on that link was
+			/* And none on any other. */
+			bool unheard;
+			/* What it heard last of this node was
 			 * sent at that time; us 0 = it did not say, so
 			 * just now, unless one_way. */
 			monotime_t reached;

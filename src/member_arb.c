@@ -79,6 +79,22 @@ demote_at(const struct mb *m, const struct peer *p)
 	return mt_add_ms(mt_min(p->last, p->reached), m->conf.self_demote_ms);
 }
 
+/*
+ * It has demoted itself by then.  It counts from what it knows to have been
+ * heard, which is not after the last that was; while it says that it hears
+ * nothing, from what it heard last.
+ */
+static monotime_t
+take_at(const struct mb *m, const struct peer *p)
+{
+	monotime_t from = p->last;
+
+	if (mt_before(from, p->word) &&
+	    mb_ago_ms(m, p->word) >= m->conf.dead_ms)
+		from = p->word;
+	return mt_add_ms(from, m->conf.takeover_ms);
+}
+
 /* Repeated while it is silent; what was done already is not done again. */
 void
 mb_arb_silent(struct mb *m, struct peer *p)
@@ -87,8 +103,7 @@ mb_arb_silent(struct mb *m, struct peer *p)
 	ASSERT(mb_arb_configured(m));
 	if (!p->frozen)
 		ask(m, p, false);
-	if (p->leased &&
-	    !mt_before(m->now, mt_add_ms(p->last, m->conf.takeover_ms))) {
+	if (p->leased && !mt_before(m->now, take_at(m, p))) {
 		mb_say(m, HAD_WARN, "R3",
 		    "%s is gone: this node has the lease of epoch %llu, and "
 		    "%s has demoted itself",
@@ -137,7 +152,7 @@ mb_arb_deadline(const struct mb *m, const struct peer *p)
 {
 	ASSERT(p->verdict == MB_PEER_SILENT);
 	if (p->leased)
-		return mt_add_ms(p->last, m->conf.takeover_ms);
+		return take_at(m, p);
 	if (m->conf.voters && !m->demoted)
 		return demote_at(m, p);
 	return MT_NEVER;

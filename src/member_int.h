@@ -65,7 +65,7 @@ struct peer {
 	monotime_t tell_at; /* when to tell it again */
 	/* Evidence. us 0 = never. */
 	monotime_t heard[HAD_LINKS_MAX];
-	bool unheard[HAD_LINKS_MAX]; /* it said so last, there */
+	bool unheard; /* it hears nothing of this node, it said last */
 	bool link_down[HAD_LINKS_MAX];
 	monotime_t last; /* heard, any link */
 	monotime_t word; /* the same, be it that it does not hear us */

@@ -386,7 +386,7 @@ mb_pair_view(struct mb *m, struct peer *p, const struct mb_msg *v)
 	 */
 	if (v->challenge != 0 && m->goal != GOAL_ALONE &&
 	    (m->self == MB_PAIRED || m->self == MB_STOPPING)) {
-		memset(p->unheard, 0, sizeof(p->unheard));
+		p->unheard = false;
 		p->reached = m->now;
 		mb_peer_heard(m, p, p->incarnation);
 	}

@@ -127,15 +127,8 @@ is_paired_verdict(const struct peer *p)
 static bool
 is_unheard(const struct mb *m, const struct peer *p)
 {
-	bool any = false;
-
-	for (unsigned l = 0; l < m->conf.n_links; l++) {
-		if (p->heard[l].us != 0 && !p->unheard[l] &&
-		    mb_ago_ms(m, p->heard[l]) < m->conf.dead_ms)
-			return false;
-		any |= p->unheard[l];
-	}
-	return any && mb_arb_configured(m) && p->paired == p->incarnation &&
+	return p->unheard && mb_arb_configured(m) &&
+	       p->paired == p->incarnation &&
 	       (p->verdict == MB_PEER_ALIVE || p->verdict == MB_PEER_SILENT);
 }
 
@@ -192,7 +185,7 @@ mb_peer_incarnation(
 	p->aborted = false;
 	p->refused = 0;
 	p->reached = (monotime_t){0};
-	memset(p->unheard, 0, sizeof(p->unheard));
+	p->unheard = false;
 	if (p->asked_verify)
 		mb_arb_rest(m, p);
 	if (p->paired == 0 || p->paired != old || !is_paired_verdict(p) ||

@@ -207,7 +207,17 @@ heartbeat(struct nd *nd, struct nd_peer *p, uint8_t link,
 	in->u.member.u.heard.one_way =
 	    hb.echo_us == 0 ||
 	    hb.echo_age_us > (uint64_t)nd->conf->t.dead_ms * 1000;
+	/* By what came back on this link, or by what came on another. */
 	in->u.member.u.heard.reached.us = hb.echo_us;
+	in->u.member.u.heard.unheard =
+	    in->u.member.u.heard.one_way && (hb.flags & WIRE_HB_HEARS) == 0;
+	if ((hb.flags & WIRE_HB_HEARS) != 0) {
+		monotime_t by =
+		    mt_add_ms(nd->now, -(int64_t)nd->conf->t.lease_ms);
+
+		if (mt_before(in->u.member.u.heard.reached, by))
+			in->u.member.u.heard.reached = by;
+	}
 }
 
 static void
@@ -422,6 +432,9 @@ send_heartbeat(struct nd *nd, struct nd_peer *p, unsigned link)
 		hb.flags |= WIRE_HB_ISOLATED;
 	if (nd->watchdog_armed)
 		hb.flags |= WIRE_HB_ARMED;
+	if (p->heard.us != 0 &&
+	    mt_sub_us(nd->now, p->heard) < (int64_t)nd->conf->t.lease_ms * 1000)
+		hb.flags |= WIRE_HB_HEARS;
 	if (nd->conf->n_pings > 0 && nd->pings_any)
 		hb.flags |= WIRE_HB_PINGS;
 	wire_put_hdr(hdr, &h);

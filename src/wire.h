@@ -49,6 +49,7 @@ enum {
 	WIRE_HB_HOLDS = 4, /* it runs at least one service */
 	WIRE_HB_ARMED = 8, /* its watchdog runs (R7) */
 	WIRE_HB_PINGS = 16, /* a ping node answers it (R9) */
+	WIRE_HB_HEARS = 32, /* it has heard the receiver, on whatever link */
 };
 
 /*

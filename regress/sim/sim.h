@@ -15,8 +15,6 @@
  *	sim_conf.c	the configuration that a seed draws
  *	sim_arb.c	voters, fence agents, watchdogs, ping nodes, adverts
  *	sim_judge.c	the invariants
- *	sim_exam.c	the last questions: one node and one arbiter alive (I6),
- *			only an arbiter or a link lost (I7)
  *	sim_swarm.c	faults at random
  *	sim_cells.c	the cells of the state machines that were taken
  *	sim_par.c	many seeds by several processes
@@ -570,9 +568,6 @@ void judge_sync_point(struct world *);
 void judge_end(struct world *);
 const char *unsettled(struct world *); /* why not, one line */
 int runs_on(struct world *, uint16_t service); /* host or -1 */
-
-/* sim_exam.c */
-void exam(struct world *);
 
 /* sim_swarm.c */
 void swarm_begin(struct world *);

@@ -41,6 +41,20 @@ R7_heard_but_unheard(struct world *w)
 	scene_end(w);
 }
 
+/* R7: each hears the other, on different links: nothing happens meanwhile. */
+static void
+R7_crossed_links(struct world *w)
+{
+	scene_begin(w);
+	link_set(w, 0, 0, true);
+	link_set(w, LAN, 1, true);
+	run_ms(w, 2500);
+	expect(w, runs_on(w, 0) == 0 && nd_epoch(alpha(w)->nd) == 1,
+	    "nothing moved");
+	expect(w, alpha(w)->resets + bravo(w)->resets == 0, "nobody was reset");
+	scene_end(w);
+}
+
 static bool
 all_free(struct world *w)
 {
@@ -371,21 +385,31 @@ R9_never_takes(struct world *w)
 	scene_end(w);
 }
 
-/* R10: one automatic takeover in ten minutes; the second waits. */
+static void
+comes_back(struct world *w, struct host *h)
+{
+	host_power_on(h);
+	expect(w, run_till(w, settled, 30000), "%s is back", h->name);
+	run_ms(w, 3000);
+	expect(w, runs_on(w, 0) == 1 - (int)h->idx, "no failback");
+}
+
+/* R10: a node that took it within ten minutes does not take it again. */
 static void
 R10_second_takeover_waits(struct world *w)
 {
 	scene_begin(w);
 	host_power_off(alpha(w));
 	expect(w, run_till(w, bravo_runs, 10000), "bravo took the service");
-	host_power_on(alpha(w));
-	expect(w, run_till(w, settled, 30000), "alpha is back");
-	expect(w, runs_on(w, 0) == 1, "no failback");
+	comes_back(w, alpha(w));
 	host_power_off(bravo(w));
+	expect(w, run_till(w, shop_runs, 10000), "alpha had not taken it yet");
+	comes_back(w, bravo(w));
+	host_power_off(alpha(w));
 	run_ms(w, 10000);
-	expect(w, runs_on(w, 0) == -1, "the second one waits");
-	operator(alpha(w), ND_OP_THAW, 0, 0);
-	expect(w, run_till(w, shop_runs, 10000), "for an operator");
+	expect(w, runs_on(w, 0) == -1, "there it stays");
+	operator(bravo(w), ND_OP_THAW, 0, 0);
+	expect(w, run_till(w, bravo_runs, 10000), "until an operator thaws it");
 	scene_end(w);
 }
 
@@ -470,6 +494,7 @@ R15_backs_off(struct world *w)
 const struct scene scenes_arb[] = {
     {SCENE(R3_fence_verified), W_FENCE},
     {SCENE(R7_heard_but_unheard), W_WITNESS},
+    {SCENE(R7_crossed_links), W_WITNESS | W_WATCHDOG},
     {SCENE(R7_locks_stop_too), W_WITNESS},
     {SCENE(R7_counts_from_what_was_heard), W_WITNESS},
     {SCENE(R1_verified_off_grants_no_locks), W_FENCE},
