@@ -661,8 +661,7 @@ clock_jump(struct host *h, int64_t us)
 {
 	struct world *w = h->w;
 
-	say(w, "%s: its clock jumps by %lld ms", h->name,
-	    (long long)(us / MS));
+	say(w, "%s: its clock jumps by %lld ms", h->name, (long long)(us / MS));
 	h->clock_local += us;
 	/* It is the clock of its clients as well. */
 	for (unsigned i = 0; i < NITEMS(w->locker); i++)
@@ -701,6 +700,10 @@ host_power_off(struct host *h)
 		strict = v->disk == MIR_DISK_UPTODATE && !o->stale &&
 			 (v->conn == MIR_CONN_INSYNC || v->alone);
 	}
+	/* It goes on from its own copy, whatever one that has left still has.
+	 */
+	if (h->running && status(h)->member.self == MB_ALONE)
+		strict = false;
 	h->powered = h->frozen = false;
 	h->boot++;
 	if (h->running)
