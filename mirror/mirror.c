@@ -343,7 +343,7 @@ on_view(struct mir *m, const struct mir_event *ev)
 	m->doubt = ev->u.view.doubt;
 	if (ev->u.view.demoted) {
 		/* The peer has acted, or may have: R8. */
-		if (peer != MIR_PEER_UP)
+		if (peer != MIR_PEER_UP && !ev->u.view.no_lease)
 			m->compared = false;
 		mir_demoted(m);
 	}

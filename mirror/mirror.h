@@ -144,6 +144,11 @@ struct mir_event {
 			bool doubt;
 			/* Demoted by force: requests fail, nothing waits. */
 			bool demoted;
+			/*
+			 * With demoted: for want of a lease (R7).  The peer
+			 * has not acted: it would be at a higher epoch.
+			 */
+			bool no_lease;
 		} view;
 		struct {
 			uint64_t cookie;

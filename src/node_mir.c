@@ -266,7 +266,9 @@ view(const struct nd *nd, uint16_t vol, struct mir_event *e)
 	 * nothing runs nothing is held, and the copy stays as good as it was:
 	 * a lease that comes a moment later may use it.
 	 */
-	e->u.view.demoted |= nd->no_data && nd->holding != 0;
+	e->u.view.no_lease =
+	    !e->u.view.demoted && nd->no_data && nd->holding != 0;
+	e->u.view.demoted |= e->u.view.no_lease;
 }
 
 void

@@ -71,6 +71,7 @@ struct w_node {
 	uint32_t link; /* as in its VIEW; 0: not up */
 	enum mir_peer view;
 	bool up, frozen, doubt;
+	bool no_lease, no_right; /* for views */
 	bool unclean; /* crashed since it was in sync */
 	bool lost; /* and with its cache */
 	struct w_msg in[W_MSGS];
@@ -377,8 +378,9 @@ w_view(struct world *w, uint8_t id, enum mir_peer peer, bool demoted)
 	ev.u.view.peer = peer;
 	ev.u.view.epoch = w->epoch;
 	ev.u.view.link = n->link;
-	ev.u.view.own_right = peer == MIR_PEER_GONE;
+	ev.u.view.own_right = peer == MIR_PEER_GONE && !n->no_right;
 	ev.u.view.demoted = demoted;
+	ev.u.view.no_lease = n->no_lease;
 	ev.u.view.doubt = n->doubt;
 	w_step(w, id, &ev);
 }

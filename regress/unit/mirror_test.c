@@ -451,6 +451,32 @@ demoted_by_force_nothing_waits(void **state)
 	end_in_sync(w);
 }
 
+/* R7: what was stopped for want of a lease goes on with one. */
+static void
+without_a_lease_the_copy_stays_good(void **state)
+{
+	struct world *w = new_synced(26);
+
+	(void)state;
+	w->n[1].no_right = w->n[1].no_lease = true;
+	w_cut(w);
+	for (int i = 0; i < 4; i++)
+		w_write(w, 1, 8 * (uint64_t)i, 8);
+	w_view(w, 1, MIR_PEER_DOWN, true);
+	w_run(w);
+	assert_int_equal(w->fails, 4);
+	assert_false(w_status(w, 1).primary);
+	/* It is granted: the other node cannot have acted. */
+	w->n[1].no_lease = false;
+	w->epoch++;
+	w_view(w, 1, MIR_PEER_GONE, false);
+	start_primary(w, 1);
+	w_write(w, 1, 64, 8);
+	w_run(w);
+	assert_int_equal(in_flight(w), 0);
+	end_in_sync(w);
+}
+
 static void
 overlapping_writes_end_alike(void **state)
 {
@@ -589,6 +615,7 @@ main(void)
 	    cmocka_unit_test(a_demotion_overtakes_a_promotion),
 	    cmocka_unit_test(in_doubt_nothing_is_answered),
 	    cmocka_unit_test(demoted_by_force_nothing_waits),
+	    cmocka_unit_test(without_a_lease_the_copy_stays_good),
 	    cmocka_unit_test(overlapping_writes_end_alike),
 	    cmocka_unit_test(a_clean_stop_needs_no_resync),
 	    cmocka_unit_test(intents_are_cleaned_up_lazily),
