@@ -720,7 +720,7 @@ struct cell {
 #define FROM_PAIRED (S(PAIRED) | S(INERT) | S(ALONE) | S(ISOLATED))
 #define FROM_ALONE (S(ALONE) | S(PAIRED) | S(INERT) | S(DOUBT))
 #define FROM_ISOLATED (S(ISOLATED) | S(PAIRED) | S(INERT) | S(ALONE))
-#define FROM_DOUBT (S(DOUBT) | S(PAIRED) | S(ALONE) | S(INERT))
+#define FROM_DOUBT (S(DOUBT) | S(PAIRED) | S(ALONE) | S(INERT) | S(ISOLATED))
 /* The same action in every state but OFF. */
 #define ALL(ev, fn) \
 	ROW(ev, NO(OFF), DO(fn, FROM_INERT), DO(fn, FROM_PAIRED), \

@@ -460,11 +460,39 @@ net_event(struct nd *nd, const struct nd_event *e)
 		mb_step(nd->member, &m);
 }
 
+/* What only membership needs to know. */
 static void
-dispatch(struct nd *nd, const struct nd_event *e)
+member_event(struct nd *nd, const struct nd_event *e)
 {
 	struct mb_event m = {.now = nd->now};
 
+	switch (e->type) {
+	case ND_EV_PERSISTED:
+		m.type = MB_EV_PERSISTED;
+		m.u.persisted.serial = e->u.persisted.serial;
+		m.u.persisted.ok = e->u.persisted.ok;
+		break;
+	case ND_EV_DOMAIN:
+		m.type = MB_EV_DOMAIN;
+		m.u.domain.link = e->u.domain.link;
+		m.u.domain.other = e->u.domain.other;
+		break;
+	case ND_EV_ADVERT:
+		m.type = MB_EV_ADVERT;
+		m.u.advert.peer = e->peer;
+		break;
+	case ND_EV_STOP:
+		m.type = MB_EV_STOP;
+		break;
+	default:
+		ASSERT(false);
+	}
+	mb_step(nd->member, &m);
+}
+
+static void
+dispatch(struct nd *nd, const struct nd_event *e)
+{
 	switch (e->type) {
 	case ND_EV_START:
 		start(nd, e);
@@ -480,10 +508,10 @@ dispatch(struct nd *nd, const struct nd_event *e)
 		net_event(nd, e);
 		break;
 	case ND_EV_PERSISTED:
-		m.type = MB_EV_PERSISTED;
-		m.u.persisted.serial = e->u.persisted.serial;
-		m.u.persisted.ok = e->u.persisted.ok;
-		mb_step(nd->member, &m);
+	case ND_EV_DOMAIN:
+	case ND_EV_ADVERT:
+	case ND_EV_STOP:
+		member_event(nd, e);
 		break;
 	case ND_EV_STEP_DONE:
 		step_done(nd, e);
@@ -513,23 +541,8 @@ dispatch(struct nd *nd, const struct nd_event *e)
 	case ND_EV_PINGS:
 		nd_arb_pings(nd, e->u.pings.answered);
 		break;
-	case ND_EV_DOMAIN:
-		m.type = MB_EV_DOMAIN;
-		m.u.domain.link = e->u.domain.link;
-		m.u.domain.other = e->u.domain.other;
-		mb_step(nd->member, &m);
-		break;
-	case ND_EV_ADVERT:
-		m.type = MB_EV_ADVERT;
-		m.u.advert.peer = e->peer;
-		mb_step(nd->member, &m);
-		break;
 	case ND_EV_WATCHDOG:
 		nd->watchdog_armed = e->u.watchdog.armed;
-		break;
-	case ND_EV_STOP:
-		m.type = MB_EV_STOP;
-		mb_step(nd->member, &m);
 		break;
 	case ND_EV_N:
 		ASSERT(false);

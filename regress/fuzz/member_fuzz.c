@@ -158,6 +158,37 @@ fill_msg(uint8_t bytes[64], const uint8_t *data)
 }
 
 static void
+about_arbiters(struct mb_event *e, const uint8_t d[8])
+{
+	switch (e->type) {
+	case MB_EV_VERDICT:
+		e->u.verdict.peer = d[1] & 3;
+		e->u.verdict.verdict = d[2] & 3;
+		e->u.verdict.epoch = d[3] & 7;
+		break;
+	case MB_EV_ARBITER:
+		e->u.arbiter.working = d[1] & 1;
+		e->u.arbiter.spent = d[2] & 7;
+		break;
+	case MB_EV_DOMAIN:
+		e->u.domain.link = d[1] & 3;
+		e->u.domain.other = d[2] & 3;
+		break;
+	case MB_EV_PINGS:
+		e->u.pings.any = d[1] & 1;
+		break;
+	case MB_EV_ADVERT:
+		e->u.advert.peer = d[1] & 3;
+		break;
+	case MB_EV_HOLDS:
+		e->u.holds.data = d[1] & 1;
+		break;
+	default:
+		break;
+	}
+}
+
+static void
 one(struct mb *m, struct world *w, monotime_t now, const uint8_t d[8])
 {
 	struct mb_event e = {.type = d[0] % MB_EV_N, .now = now};
@@ -208,32 +239,11 @@ one(struct mb *m, struct world *w, monotime_t now, const uint8_t d[8])
 	case MB_EV_SEED:
 		e.u.seed.peer = d[1] & 3;
 		break;
-	case MB_EV_VERDICT:
-		e.u.verdict.peer = d[1] & 3;
-		e.u.verdict.verdict = d[2] & 3;
-		e.u.verdict.epoch = d[3] & 7;
-		break;
-	case MB_EV_ARBITER:
-		e.u.arbiter.working = d[1] & 1;
-		e.u.arbiter.spent = d[2] & 7;
-		break;
-	case MB_EV_DOMAIN:
-		e.u.domain.link = d[1] & 3;
-		e.u.domain.other = d[2] & 3;
-		break;
-	case MB_EV_PINGS:
-		e.u.pings.any = d[1] & 1;
-		break;
-	case MB_EV_ADVERT:
-		e.u.advert.peer = d[1] & 3;
-		break;
-	case MB_EV_HOLDS:
-		e.u.holds.data = d[1] & 1;
-		break;
 	case MB_EV_GAP:
 		e.u.gap.us = d[1] * 2000;
 		break;
 	default:
+		about_arbiters(&e, d);
 		break;
 	}
 	mb_step(m, &e);

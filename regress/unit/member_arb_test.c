@@ -414,6 +414,23 @@ R9_pings(void **state)
 	assert_int_equal(w.nodes[ALPHA].epoch, 2);
 }
 
+/* Thawed, in silence, and it was this node that was cut off. */
+static void
+R9_pings_after_a_doubt(void **state)
+{
+	(void)state;
+	w.pings = true;
+	both_paired();
+	cut_both(true);
+	freeze(ALPHA);
+	run(LEASE + HEARTBEAT);
+	thaw(ALPHA);
+	expect(ALPHA, DOUBT, ALIVE);
+	pings(ALPHA, false);
+	run(2 * TAKEOVER);
+	expect(ALPHA, ISOLATED, SILENT);
+}
+
 static void
 R9_pings_and_lease(void **state)
 {
@@ -486,6 +503,7 @@ main(void)
 	    T(R2_domain_of_the_kernel),
 	    T(R2_arbiter),
 	    T(R9_pings),
+	    T(R9_pings_after_a_doubt),
 	    T(R9_pings_and_lease),
 	    T(R3_adverts),
 	    T(forecasts),
