@@ -4,6 +4,7 @@
 # is fenced, verified and only then replaced (R3, R4); levels, liars and what
 # hangs (R5); the operator's word.
 # lab: timeout 560
+# lab: long
 # shellcheck source=../lib.sh
 . "$LAB_ROOT/regress/lab/lib.sh"
 # shellcheck source=../cluster.sh

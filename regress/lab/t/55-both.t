@@ -3,6 +3,7 @@
 # Fence agents and a witness together: either is enough, who was refused the
 # lease never fires (R13), and the loser of a cut is switched off once.
 # lab: timeout 600
+# lab: long
 # shellcheck source=../lib.sh
 . "$LAB_ROOT/regress/lab/lib.sh"
 # shellcheck source=../cluster.sh

@@ -3,6 +3,7 @@
 # Three voters: the witness and two lock disks.  Any one of them may be lost;
 # with two lost nobody gets a lease.
 # lab: timeout 420
+# lab: long
 # shellcheck source=../lib.sh
 . "$LAB_ROOT/regress/lab/lib.sh"
 # shellcheck source=../cluster.sh

@@ -4,6 +4,7 @@
 # lease and the other one stops its data (R6, R7, R13); nothing acknowledged is
 # lost and the address never answers from two nodes.
 # lab: timeout 480
+# lab: long
 # shellcheck source=../lib.sh
 . "$LAB_ROOT/regress/lab/lib.sh"
 # shellcheck source=../cluster.sh

@@ -3,6 +3,7 @@
 # Link domains (R2): two VLANs over one device are one domain, which the
 # kernel says; links that the file puts into one domain are one as well.
 # lab: timeout 300
+# lab: long
 # shellcheck source=../lib.sh
 . "$LAB_ROOT/regress/lab/lib.sh"
 # shellcheck source=../cluster.sh

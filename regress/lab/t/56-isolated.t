@@ -3,6 +3,7 @@
 # Who is cut off hands over and never takes (R9): carriers are up all the
 # time, only the ping node tells.
 # lab: timeout 360
+# lab: long
 # shellcheck source=../lib.sh
 . "$LAB_ROOT/regress/lab/lib.sh"
 # shellcheck source=../cluster.sh

@@ -3,6 +3,7 @@
 # What will not stop (R12): its users are killed, else the node resets itself,
 # and nothing is started elsewhere before it is known to be dead.
 # lab: timeout 420
+# lab: long
 # shellcheck source=../lib.sh
 . "$LAB_ROOT/regress/lab/lib.sh"
 # shellcheck source=../cluster.sh

@@ -4,6 +4,7 @@
 # nothing, whose addresses answer lives whatever SCTP says, and of a frozen
 # daemon the addresses move, its data does not where the file says wait.
 # lab: timeout 360
+# lab: long
 # shellcheck source=../lib.sh
 . "$LAB_ROOT/regress/lab/lib.sh"
 # shellcheck source=../cluster.sh

@@ -5,6 +5,7 @@
 # whole.  LAB_ENV_SEED replays the choices of a run (not the kernel's), and
 # LAB_ENV_FAULTS says how many.
 # lab: timeout 900
+# lab: long
 # shellcheck source=../lib.sh
 . "$LAB_ROOT/regress/lab/lib.sh"
 # shellcheck source=../cluster.sh
