@@ -37,20 +37,21 @@ arb_fence_stop(struct arb *a, struct arb_peer *p)
  * R4: when to fire.  The one with the lease at once.  Without voters the one
  * that holds data.  With voters that do not answer it may be the peer who has
  * the lease and fires already, so that one waits as well; and the other twice
- * as long, because nobody may hear the voters.
+ * as long, because nobody may hear the voters.  If none holds data both would
+ * wait alike: the higher id waits once more.
  */
 monotime_t
 arb_fence_delay(const struct arb *a, const struct arb_peer *p)
 {
-	uint32_t delay = 2 * p->fence_ms;
+	uint32_t delay = 2 * p->fence_ms, turns = 1;
 
 	if (p->leased || (a->conf.n_voters == 0 && p->active))
 		return a->now;
 	if (delay < ARB_DELAY_MS)
 		delay = ARB_DELAY_MS;
-	if (a->conf.n_voters > 0 && !p->active)
-		delay *= 2;
-	return mt_add_ms(a->now, delay);
+	if (!p->active)
+		turns += (a->conf.n_voters > 0) + (a->conf.self > p->id);
+	return mt_add_ms(a->now, (int64_t)turns * delay);
 }
 
 void

@@ -168,6 +168,7 @@ nd_arb_ask(
     struct nd *nd, uint8_t peer, uint64_t epoch, bool active, bool verify_only)
 {
 	struct nd_inner *in = nd_inner_put(nd, ND_IN_ARB);
+	const struct nd_peer *p = nd_peer(nd, peer);
 
 	if (epoch == 0) {
 		in->u.arb.type = ARB_EV_REST;
@@ -177,6 +178,9 @@ nd_arb_ask(
 	in->u.arb.type = ARB_EV_WANT;
 	in->u.arb.u.want.peer = peer;
 	in->u.arb.u.want.epoch = epoch;
+	/* Both hold data: the lower id counts as the active one (R4). */
+	if (p != NULL && p->holds && p->id < nd->self)
+		active = false;
 	in->u.arb.u.want.active = active;
 	in->u.arb.u.want.verify_only = verify_only;
 }

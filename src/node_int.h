@@ -40,7 +40,7 @@ struct nd_peer {
 	char version[32];
 	uint64_t digest;
 	monotime_t heard;
-	bool pings_any, watchdog_armed; /* so it says */
+	bool pings_any, watchdog_armed, holds; /* so it says */
 	monotime_t stale_at; /* not before: next WIRE_STALE */
 };
 

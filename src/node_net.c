@@ -189,6 +189,7 @@ heartbeat(struct nd *nd, struct nd_peer *p, uint8_t link,
 	p->heard = nd->now;
 	p->digest = hb.digest;
 	p->watchdog_armed = (hb.flags & WIRE_HB_ARMED) != 0;
+	p->holds = (hb.flags & WIRE_HB_HOLDS) != 0;
 	if (p->pings_any != ((hb.flags & WIRE_HB_PINGS) != 0)) {
 		p->pings_any = !p->pings_any;
 		nd_arb_addresses(nd);
@@ -432,6 +433,8 @@ send_heartbeat(struct nd *nd, struct nd_peer *p, unsigned link)
 		hb.flags |= WIRE_HB_ISOLATED;
 	if (nd->watchdog_armed)
 		hb.flags |= WIRE_HB_ARMED;
+	if (nd->holding != 0)
+		hb.flags |= WIRE_HB_HOLDS;
 	if (p->heard.us != 0 &&
 	    mt_sub_us(nd->now, p->heard) < (int64_t)nd->conf->t.lease_ms * 1000)
 		hb.flags |= WIRE_HB_HEARS;

@@ -104,6 +104,8 @@ running(struct svc *s, struct unit *u)
 	u->ran_gen = u->gen;
 	if (u->automatic)
 		u->took[0] = s->now;
+	else if (u->wanted)
+		svc_word_wanted(u);
 	u->automatic = u->wanted = u->ordered = u->fenced = false;
 	snprintf(text, sizeof(text), "started in %u ms", u->start_ms);
 	svc_say(s, HAD_INFO, "service", u, "runs on %s: %s",

@@ -278,6 +278,7 @@ void svc_word_start(struct svc *, const struct slot *request, struct unit *);
 void svc_word_stop(struct svc *, const struct slot *request, struct unit *);
 /* START and STOP that the peer carries out, as its table tells. */
 void svc_word_settle(struct svc *, struct unit *);
+void svc_word_wanted(struct unit *);
 bool svc_word_waits(enum svc_op);
 /* A word about u, or about everything (NULL), from the peer. */
 void svc_word_heard(

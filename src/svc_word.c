@@ -59,6 +59,19 @@ set_word(struct svc *s, struct unit *u, bool frozen, bool disabled)
 		forgive(s, u);
 }
 
+/*
+ * An operator who moves a service has looked at it: the count of R10 begins
+ * anew, on both nodes, unless everything is to stay where it is.
+ */
+void
+svc_word_wanted(struct unit *u)
+{
+	if (u->frozen || (u->took[0].us == 0 && u->took[1].us == 0))
+		return;
+	memset(u->took, 0, sizeof(u->took));
+	u->stamp++;
+}
+
 static void
 heard_all(struct svc *s, uint32_t stamp, bool frozen)
 {

@@ -46,7 +46,7 @@ int wire_get_hdr(
 enum {
 	WIRE_HB_VOUCHED = 1, /* the sender stands behind what it holds */
 	WIRE_HB_ISOLATED = 2, /* it has lost carrier on every link */
-	WIRE_HB_HOLDS = 4, /* it runs at least one service */
+	WIRE_HB_HOLDS = 4, /* it runs a service with data (R4) */
 	WIRE_HB_ARMED = 8, /* its watchdog runs (R7) */
 	WIRE_HB_PINGS = 16, /* a ping node answers it (R9) */
 	WIRE_HB_HEARS = 32, /* it has heard the receiver, on whatever link */

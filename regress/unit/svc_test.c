@@ -475,6 +475,29 @@ R10_operators_moves_do_not_count(void **state)
 	expect(BRAVO, SHOP, RUNNING);
 }
 
+/* Moved by itself, then back by an operator, who has looked: counted anew. */
+static void
+R10_operator_begins_the_count_anew(void **state)
+{
+	(void)state;
+	shop_on_alpha();
+	dies(ALPHA);
+	expect(BRAVO, SHOP, RUNNING);
+	comes_back(ALPHA);
+	takeover(ALPHA, SHOP, false);
+	run(2000);
+	expect(ALPHA, SHOP, RUNNING);
+	dies(ALPHA);
+	expect(BRAVO, SHOP, RUNNING);
+	/* That one counts. */
+	comes_back(ALPHA);
+	dies(BRAVO);
+	expect(ALPHA, SHOP, RUNNING);
+	comes_back(BRAVO);
+	dies(ALPHA);
+	expect(BRAVO, SHOP, STOPPED);
+}
+
 /* The daemon on alpha is restarted by an operator: nor does that. */
 static void
 R10_goodbye_does_not_count(void **state)
@@ -676,6 +699,7 @@ main(void)
 	    T(R10_operator_ends_the_freeze),
 	    T(R10_thaw_ends_the_freeze),
 	    T(R10_operators_moves_do_not_count),
+	    T(R10_operator_begins_the_count_anew),
 	    T(R10_goodbye_does_not_count),
 	    T(R10_check_that_fails_everywhere_does_not_move_twice),
 	    T(R10_carrier_does_not_move_it_back),
