@@ -144,6 +144,7 @@ do_want(struct arb *a, struct arb_peer *p, const struct arb_event *e)
 	arb_test_end(a, p, "given up: the agents are needed");
 	p->epoch = e->u.want.epoch;
 	p->active = e->u.want.active;
+	p->waits = e->u.want.last;
 	p->verify = e->u.want.verify_only;
 	p->leased = p->off = p->exhausted = false;
 	p->level = 0;
@@ -200,6 +201,7 @@ do_want_more(struct arb *a, struct arb_peer *p, const struct arb_event *e)
 		return;
 	}
 	p->active = e->u.want.active;
+	p->waits = e->u.want.last;
 	if (p->epoch != e->u.want.epoch) {
 		p->epoch = e->u.want.epoch;
 		p->leased = false;

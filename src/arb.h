@@ -125,6 +125,8 @@ struct arb_event {
 			uint8_t peer;
 			uint64_t epoch; /* the one to be granted */
 			bool active; /* this node holds data (R4) */
+			/* Neither does, and the peer's id is lower. */
+			bool last;
 			bool verify_only;
 		} want;
 		struct { /* no longer: it lives, or it was decided */

@@ -37,8 +37,8 @@ arb_fence_stop(struct arb *a, struct arb_peer *p)
  * R4: when to fire.  The one with the lease at once.  Without voters the one
  * that holds data.  With voters that do not answer it may be the peer who has
  * the lease and fires already, so that one waits as well; and the other twice
- * as long, because nobody may hear the voters.  If none holds data both would
- * wait alike: the higher id waits once more.
+ * as long, because nobody may hear the voters.  Where neither holds data
+ * both would wait alike: the higher id waits once more.
  */
 monotime_t
 arb_fence_delay(const struct arb *a, const struct arb_peer *p)
@@ -50,7 +50,7 @@ arb_fence_delay(const struct arb *a, const struct arb_peer *p)
 	if (delay < ARB_DELAY_MS)
 		delay = ARB_DELAY_MS;
 	if (!p->active)
-		turns += (a->conf.n_voters > 0) + (a->conf.self > p->id);
+		turns += (a->conf.n_voters > 0) + p->waits;
 	return mt_add_ms(a->now, (int64_t)turns * delay);
 }
 

@@ -24,7 +24,7 @@ struct arb_peer {
 	monotime_t since;
 	/* What is wanted. */
 	uint64_t epoch;
-	bool active, verify;
+	bool active, verify, waits;
 	bool leased; /* verdict LEASE was given, of that epoch */
 	bool off; /* verdict OFF was given */
 	/* The agent that runs. */

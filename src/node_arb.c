@@ -182,6 +182,8 @@ nd_arb_ask(
 	if (p != NULL && p->holds && p->id < nd->self)
 		active = false;
 	in->u.arb.u.want.active = active;
+	in->u.arb.u.want.last =
+	    p != NULL && !active && !p->holds && p->id < nd->self;
 	in->u.arb.u.want.verify_only = verify_only;
 }
 

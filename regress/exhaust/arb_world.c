@@ -369,6 +369,8 @@ one_inner(const struct inner *in)
 		a.u.want.peer = other;
 		a.u.want.epoch = in->epoch;
 		a.u.want.active = in->active;
+		/* As src/node_arb.c, with beats that told no holder. */
+		a.u.want.last = !in->active && i == 1;
 		a.u.want.verify_only = in->verify;
 		arb_step(arbs[i], &a);
 		return;
