@@ -57,7 +57,12 @@ CODEC := \
 	mirror/nbd_proto.c \
 	lockmgr/lock_proto.c \
 	lockmgr/lock_wire.c \
-	vip/vip_packet.c
+	vip/vip_packet.c \
+	vip/adv_frame.c \
+	vip/vrrp_packet.c \
+	vip/sha1.c \
+	vip/carp_packet.c \
+	vip/carp_replay.c
 
 # Pure: deterministic state machines.
 CORE := \

@@ -38,13 +38,9 @@ enum {
 	X(SOURCE, "source") /* not one host's; not link-local to ff02::12 */ \
 	X(DESTINATION, "destination") /* multicast, but another group */
 
-enum adv_reject {
-	ADV_OK,
-#define ADV_REJECT_ENUM(id, name) ADV_R_##id,
-	ADV_REJECTS(ADV_REJECT_ENUM)
-#undef ADV_REJECT_ENUM
-	    ADV_REJECTS_N
-};
+#define X(id, name) ADV_R_##id,
+enum adv_reject { ADV_OK, ADV_REJECTS(X) ADV_REJECTS_N };
+#undef X
 
 /* Everything of the headers that may differ from packet to packet. */
 struct adv_frame {

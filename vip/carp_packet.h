@@ -36,13 +36,9 @@ enum {
 	X(REPLAY, "replay") /* the counter was heard before */ \
 	X(RESTART, "restart") /* another counter, and not silent before */
 
-enum carp_reject {
-	CARP_OK,
-#define CARP_REJECT_ENUM(id, name) CARP_R_##id,
-	CARP_REJECTS(CARP_REJECT_ENUM)
-#undef CARP_REJECT_ENUM
-	    CARP_REJECTS_N
-};
+#define X(id, name) CARP_R_##id,
+enum carp_reject { CARP_OK, CARP_REJECTS(X) CARP_REJECTS_N };
+#undef X
 
 /* The counter's name; "ok" for CARP_OK. */
 const char *carp_reject_name(enum carp_reject);

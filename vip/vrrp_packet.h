@@ -47,13 +47,9 @@ enum vrrp_sum {
 	X(ADDRESSES, "addresses") /* not those of the router */ \
 	X(OWN, "own") /* sent from the router's own address */
 
-enum vrrp_reject {
-	VRRP_OK,
-#define VRRP_REJECT_ENUM(id, name) VRRP_R_##id,
-	VRRP_REJECTS(VRRP_REJECT_ENUM)
-#undef VRRP_REJECT_ENUM
-	    VRRP_REJECTS_N
-};
+#define X(id, name) VRRP_R_##id,
+enum vrrp_reject { VRRP_OK, VRRP_REJECTS(X) VRRP_REJECTS_N };
+#undef X
 
 /* The counter's name; "ok" for VRRP_OK. */
 const char *vrrp_reject_name(enum vrrp_reject);
