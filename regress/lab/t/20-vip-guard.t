@@ -4,7 +4,7 @@
 # regress/unit that build namespaces of their own run here, too.  Kernels
 # differ in what nftables can do to an element that exists, so what passes on
 # the build machine need not pass here.
-# lab: timeout 240
+# lab: timeout 300
 . "$LAB_ROOT/regress/lab/lib.sh"
 
 # Emulation is slow: the same tests at a quarter of the pace.
@@ -28,4 +28,6 @@ run() { # PROGRAM
 
 run vip_guard_test
 run vip_move_test
+run vip_wire_test
+run vip_guard_batch_test
 done_testing
