@@ -208,20 +208,23 @@ enum adv_reject
 adv_get_eth(struct adv_frame *f, const uint8_t *frame, size_t len,
     const uint8_t **payload, size_t *payload_len)
 {
-	enum adv_reject r;
+	enum adv_reject r = ADV_R_SHORT;
+	unsigned type;
 
-	if (len < ADV_ETH_LEN) {
-		memset(f, 0, sizeof(*f));
-		*payload = NULL;
-		*payload_len = 0;
-		return ADV_R_SHORT;
-	}
-	r = adv_get_ip(
-	    f, frame + ADV_ETH_LEN, len - ADV_ETH_LEN, payload, payload_len);
+	memset(f, 0, sizeof(*f));
+	*payload = NULL;
+	*payload_len = 0;
+	if (len < ADV_ETH_LEN)
+		return r;
+	type = get16(frame + 12);
+	if (type == TYPE_IP4 || type == TYPE_IP6)
+		r = adv_get_ip(f, frame + ADV_ETH_LEN, len - ADV_ETH_LEN,
+		    payload, payload_len);
 	memcpy(f->dst_mac, frame, 6);
 	memcpy(f->src_mac, frame + 6, 6);
-	if ((f->family == 4 && get16(frame + 12) != TYPE_IP4) ||
-	    (f->family == 6 && get16(frame + 12) != TYPE_IP6))
+	if ((type != TYPE_IP4 && type != TYPE_IP6) ||
+	    (type == TYPE_IP4 && f->family == 6) ||
+	    (type == TYPE_IP6 && f->family == 4))
 		return ADV_R_ETHERTYPE;
 	return r;
 }

@@ -70,13 +70,19 @@ carp_interval_us(uint8_t advbase, uint8_t advskew)
 	return advbase * 1000000LL + advskew * 1000000LL / 256;
 }
 
+static bool
+is_link_local(const uint8_t *a, size_t len)
+{
+	return len == 16 && a[0] == 0xfe && (a[1] & 0xc0) == 0x80;
+}
+
 /*
- * Feeds n addresses of len bytes in ascending order, equal ones once.  Their
- * number is small and the key made once, so each time the next greater one is
- * looked for.
+ * Feeds n addresses of len bytes in ascending order, equal ones once, to all
+ * and those that are not link-local to global, too.  Their number is small and
+ * the key made once, so each time the next greater one is looked for.
  */
 static void
-feed_addresses(struct sha1_hmac *m, const uint8_t *addrs, size_t n, size_t len)
+feed_addresses(struct carp_key *k, const uint8_t *addrs, size_t n, size_t len)
 {
 	const uint8_t *last = NULL, *next, *a;
 	size_t i;
@@ -92,7 +98,9 @@ feed_addresses(struct sha1_hmac *m, const uint8_t *addrs, size_t n, size_t len)
 		}
 		if (next == NULL)
 			return;
-		sha1_hmac_update(m, next, len);
+		sha1_hmac_update(&k->all, next, len);
+		if (!is_link_local(next, len))
+			sha1_hmac_update(&k->global, next, len);
 		last = next;
 	}
 }
@@ -107,10 +115,11 @@ carp_key_init(struct carp_key *k, const char *password, uint8_t vhid,
 
 	ASSERT(len <= CARP_KEY_LEN);
 	memcpy(key, password, len);
-	sha1_hmac_init(&k->mac, key, sizeof(key));
-	sha1_hmac_update(&k->mac, head, sizeof(head));
-	feed_addresses(&k->mac, ip4, n4, 4);
-	feed_addresses(&k->mac, ip6, n6, 16);
+	sha1_hmac_init(&k->all, key, sizeof(key));
+	sha1_hmac_update(&k->all, head, sizeof(head));
+	k->global = k->all;
+	feed_addresses(k, ip4, n4, 4);
+	feed_addresses(k, ip6, n6, 16);
 }
 
 static void
@@ -123,9 +132,10 @@ put_counter(uint8_t *buf, uint64_t counter)
 }
 
 static void
-digest_of(uint8_t digest[SHA1_LEN], uint64_t counter, const struct carp_key *k)
+digest_of(
+    uint8_t digest[SHA1_LEN], uint64_t counter, const struct sha1_hmac *key)
 {
-	struct sha1_hmac m = k->mac;
+	struct sha1_hmac m = *key;
 	uint8_t bytes[8];
 
 	put_counter(bytes, counter);
@@ -136,7 +146,7 @@ digest_of(uint8_t digest[SHA1_LEN], uint64_t counter, const struct carp_key *k)
 void
 carp_sign(struct carp_packet *p, const struct carp_key *k)
 {
-	digest_of(p->digest, p->counter, k);
+	digest_of(p->digest, p->counter, &k->all);
 }
 
 size_t
@@ -248,16 +258,24 @@ carp_decode_frame(struct carp_packet *p, const uint8_t *frame, size_t len)
 	return r != ADV_OK ? from_frame(r) : carp_decode_message(p, msg, n);
 }
 
-enum carp_reject
-carp_check(const struct carp_packet *p, uint8_t vhid, const struct carp_key *k)
+static bool
+signed_with(const struct carp_packet *p, const struct sha1_hmac *key)
 {
 	uint8_t want[SHA1_LEN], diff = 0;
 	unsigned i;
 
-	if (p->vhid != vhid)
-		return CARP_R_VHID;
-	digest_of(want, p->counter, k);
+	digest_of(want, p->counter, key);
 	for (i = 0; i < SHA1_LEN; i++)
 		diff |= want[i] ^ p->digest[i];
-	return diff == 0 ? CARP_OK : CARP_R_DIGEST;
+	return diff == 0;
+}
+
+enum carp_reject
+carp_check(const struct carp_packet *p, uint8_t vhid, const struct carp_key *k)
+{
+	if (p->vhid != vhid)
+		return CARP_R_VHID;
+	if (!signed_with(p, &k->all) && !signed_with(p, &k->global))
+		return CARP_R_DIGEST;
+	return CARP_OK;
 }

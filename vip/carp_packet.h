@@ -74,15 +74,18 @@ bool carp_is_bow_out(const struct carp_packet *);
 /* advbase + advskew / 256 seconds, in microseconds. */
 int64_t carp_interval_us(uint8_t advbase, uint8_t advskew);
 
-/* Password, vhid and addresses, prepared; everything is copied. */
+/*
+ * Password, vhid and addresses, prepared; everything is copied.  OpenBSD signs
+ * without the link-local addresses of IPv6 and takes both forms, FreeBSD has
+ * only the one with them: we sign with them and take both forms, too.
+ */
 struct carp_key {
-	struct sha1_hmac mac; /* up to the counter */
+	struct sha1_hmac all, global; /* up to the counter */
 };
 
 /*
  * password has at most CARP_KEY_LEN bytes.  n4 addresses of 4 bytes and n6 of
- * 16, in any order; equal ones count once.  The own link-local address of IPv6
- * that OpenBSD leaves out must not be among them.
+ * 16, in any order; equal ones count once.
  */
 void carp_key_init(struct carp_key *, const char *password, uint8_t vhid,
     const uint8_t *ip4, size_t n4, const uint8_t *ip6, size_t n6);
