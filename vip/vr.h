@@ -26,6 +26,11 @@ enum {
 	VR_GROUPS_MAX = 256, /* sync groups; 0 = none */
 	VR_OWNER = 255, /* the priority of the addresses' owner */
 	VR_NONE = 0xffff, /* no router */
+	/*
+	 * Reasons of REJECTED are numbered by the codec of the router's
+	 * protocol, from 1; 0 is found here: version 2, another interval.
+	 */
+	VR_REJECTS_MAX = 32,
 	VR_SLOTS = 2 * HAD_ROUTERS_MAX, /* ids are below; see CONFIG */
 };
 
@@ -95,25 +100,6 @@ struct vr_conf {
 enum vr_state { VR_STATES(VR_STATE_ENUM) VR_STATE_N };
 const char *vr_state_name(enum vr_state);
 
-/* Why a packet was not believed; most are found by the caller. */
-#define VR_REJECTS(X) \
-	X(TTL) \
-	X(VERSION) \
-	X(TYPE) \
-	X(LENGTH) \
-	X(CHECKSUM) \
-	X(AUTH_TYPE) \
-	X(AUTH) \
-	X(VRID) \
-	X(ADDRESSES) \
-	X(INTERVAL) \
-	X(REPLAY) \
-	X(SOURCE) \
-	X(OTHER)
-#define VR_REJECT_ENUM(n) VR_REJ_##n,
-enum vr_reject { VR_REJECTS(VR_REJECT_ENUM) VR_REJ_N };
-const char *vr_reject_name(enum vr_reject);
-
 /* An advert, received or to be sent. */
 struct vr_advert {
 	uint8_t src[16]; /* received: who; IPv4 in the first four */
@@ -154,7 +140,7 @@ struct vr_peer {
 	bool wants; /* has a right to preempt the present holder */
 	bool third; /* hears a master that is neither of the two */
 	uint8_t priority; /* VRRP: effective; CARP: 255 - demotion */
-	uint8_t rank; /* CARP: 255 - advskew; VRRP: 0 */
+	uint16_t rank; /* CARP: less, the rarer its adverts; VRRP: 0 */
 	uint8_t addr[16]; /* its primary address */
 };
 
@@ -162,7 +148,7 @@ struct vr_peer {
  * START     seed is random.  What LINK and TRACK do not tell before is up
  * TIMER     at or after the time of ops->timer.  Whoever was received before
  *           must have been told before, or a late process deposes masters
- * ADVERT    decoded, authentic, not from this node
+ * ADVERT    decoded, authentic (CARP: not a replay), not from this node
  * REJECTED  a packet that was not believed; id may be VR_NONE
  * LINK      an interface can send, or not
  * TRACK     of a tracked thing
@@ -209,7 +195,7 @@ struct vr_event {
 		} advert;
 		struct {
 			uint16_t id;
-			enum vr_reject why;
+			uint8_t why; /* < VR_REJECTS_MAX */
 		} rejected;
 		struct {
 			uint16_t ifx;
@@ -295,7 +281,7 @@ struct vr_status {
 	uint64_t transitions, became_active, take_failed;
 	uint64_t waited; /* timeouts that the peer node contradicted */
 	uint64_t conflicts;
-	uint64_t rejects[VR_REJ_N];
+	uint64_t rejects[VR_REJECTS_MAX];
 };
 
 struct vr;
@@ -317,6 +303,6 @@ void vr_status(const struct vr *, uint16_t id, struct vr_status *);
 /* What ops->tell said last; for repeating it to the peer. */
 void vr_told(const struct vr *, uint16_t id, struct vr_peer *);
 /* Packets not believed that belong to no router. */
-uint64_t vr_strays(const struct vr *, enum vr_reject);
+uint64_t vr_strays(const struct vr *);
 
 #endif
