@@ -261,28 +261,46 @@ ctl_accept(sd_event_source *s, int fd, uint32_t events, void *arg)
 	return 0;
 }
 
-/* Binds path; a socket that nobody answers is a dead daemon's and goes. */
+/*
+ * A socket file that nobody serves is what a dead daemon left.  One that does
+ * not answer at once, because its daemon is frozen, is still in use; and what
+ * is no socket is not ours to remove.
+ */
+static int
+remove_stale(const struct sockaddr_un *sun)
+{
+	struct stat st;
+	int probe, rc, error;
+
+	if (lstat(sun->sun_path, &st) < 0)
+		return errno == ENOENT ? 0 : -1;
+	if (!S_ISSOCK(st.st_mode)) {
+		errno = ENOTSOCK;
+		return -1;
+	}
+	probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (probe < 0)
+		return -1;
+	rc = connect(probe, (const struct sockaddr *)sun, sizeof(*sun));
+	error = errno;
+	close(probe);
+	if (rc < 0 && error == ECONNREFUSED)
+		return unlink(sun->sun_path);
+	errno = EADDRINUSE;
+	return -1;
+}
+
 static int
 bind_path(int fd, const char *path)
 {
 	struct sockaddr_un sun = {.sun_family = AF_UNIX};
-	int probe;
 
 	if (strlen(path) >= sizeof(sun.sun_path)) {
 		errno = ENAMETOOLONG;
 		return -1;
 	}
 	strcpy(sun.sun_path, path);
-	probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (probe < 0)
-		return -1;
-	if (connect(probe, (struct sockaddr *)&sun, sizeof(sun)) == 0) {
-		close(probe);
-		errno = EADDRINUSE;
-		return -1;
-	}
-	close(probe);
-	if (unlink(path) < 0 && errno != ENOENT)
+	if (remove_stale(&sun) < 0)
 		return -1;
 	if (bind(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0)
 		return -1;

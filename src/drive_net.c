@@ -192,7 +192,7 @@ drive_net_new(struct drive *d, uint64_t incarnation)
 		return 0;
 	c.key = keyfile_load(d->o.key_path, why, sizeof(why));
 	if (c.key == NULL) {
-		log_warnx("transport: %s", why);
+		log_at(HAD_ERR, "", "transport", why);
 		return -1;
 	}
 	memcpy(c.cluster, d->conf->cluster, sizeof(c.cluster));
@@ -220,7 +220,7 @@ drive_net_new(struct drive *d, uint64_t incarnation)
 	d->tp = tp_new(d->event, &c, &cb, d, why, sizeof(why));
 	EVP_PKEY_free(c.key);
 	if (d->tp == NULL) {
-		log_warnx("transport: %s", why);
+		log_at(HAD_ERR, "", "transport", why);
 		return -1;
 	}
 	return 0;

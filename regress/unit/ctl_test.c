@@ -261,6 +261,50 @@ a_living_daemon_keeps_its_socket_a_dead_ones_is_replaced(void **state)
 	w->ctl = second;
 }
 
+/* It is frozen, and as many as may wait for it do so. */
+static void
+a_socket_whose_daemon_hangs_is_not_taken(void **state)
+{
+	struct world *w = *state;
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	int fds[256], rc = 0;
+	unsigned n = 0;
+
+	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s", w->path);
+	while (rc == 0) {
+		assert_true(n < NITEMS(fds));
+		fds[n] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		rc = connect(fds[n++], (struct sockaddr *)&sun, sizeof(sun));
+	}
+	assert_int_equal(errno, EAGAIN);
+	assert_null(ctl_new(w->event, w->path, &cb, w));
+	assert_int_equal(errno, EADDRINUSE);
+	assert_int_equal(access(w->path, F_OK), 0);
+	while (n > 0)
+		close(fds[--n]);
+	turn(w);
+}
+
+/* The file goes with its daemon, and no file of another kind does. */
+static void
+nothing_but_a_socket_is_removed(void **state)
+{
+	struct world *w = *state;
+	FILE *f;
+
+	ctl_free(w->ctl);
+	assert_int_equal(access(w->path, F_OK), -1);
+	f = fopen(w->path, "w");
+	assert_non_null(f);
+	fclose(f);
+	w->ctl = ctl_new(w->event, w->path, &cb, w);
+	assert_null(w->ctl);
+	assert_int_equal(errno, ENOTSOCK);
+	assert_int_equal(unlink(w->path), 0);
+	w->ctl = ctl_new(w->event, w->path, &cb, w);
+	assert_non_null(w->ctl);
+}
+
 int
 main(void)
 {
@@ -274,6 +318,8 @@ main(void)
 	    T(a_client_that_does_not_read_hurts_only_itself),
 	    T(too_many_clients_are_turned_away),
 	    T(a_living_daemon_keeps_its_socket_a_dead_ones_is_replaced),
+	    T(a_socket_whose_daemon_hangs_is_not_taken),
+	    T(nothing_but_a_socket_is_removed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
