@@ -42,6 +42,9 @@ CODEC := \
 	src/conf_timers.c \
 	src/conf_print.c \
 	src/conf_arbiter.c \
+	src/conf_check_router.c \
+	src/conf_print_router.c \
+	src/conf_router.c \
 	src/conf_print_arbiter.c \
 	src/fence_agent.c \
 	src/lockdisk_slot.c \

@@ -85,6 +85,8 @@ struct conf_address {
 	uint8_t prefix;
 	char ifname[16];
 	uint16_t id; /* index in addresses[] */
+	uint16_t router; /* derived: the one that has it; UINT16_MAX = none */
+	uint16_t service; /* derived: as router */
 	int line, col;
 };
 
@@ -124,6 +126,77 @@ struct conf_service {
 	uint32_t check_every_ms;
 	uint32_t check_timeout_ms;
 	bool data; /* derived: has a volume step */
+	int line, col;
+};
+
+enum conf_proto { CONF_VRRP2, CONF_VRRP3, CONF_CARP };
+
+/* What the checksum of VRRPv3 over IPv4 covers. */
+enum conf_checksum { CONF_SUM_AUTO, CONF_SUM_PSEUDO, CONF_SUM_PLAIN };
+
+enum conf_track_type {
+	CONF_TRACK_INTERFACE,
+	CONF_TRACK_CHECK,
+	CONF_TRACK_FILE,
+	CONF_TRACK_PROCESS,
+	CONF_TRACK_VOLUME,
+	CONF_TRACK_SERVICE,
+};
+
+/* What the priority of a virtual router depends on. */
+struct conf_track {
+	enum conf_track_type type;
+	uint16_t router; /* index in routers[] */
+	/*
+	 * INTERFACE, PROCESS, VOLUME, SERVICE: name; FILE: path; CHECK: for
+	 * /bin/sh -c.
+	 */
+	char what[HAD_PATH_MAX];
+	uint16_t ref; /* VOLUME, SERVICE: its id */
+	/*
+	 * 0: while it is down the router does not take part.  Else a positive
+	 * one is added while it is up, a negative one while it is down; a FILE
+	 * with a weight holds a number, which is multiplied by it.
+	 */
+	int16_t weight;
+	uint32_t every_ms, timeout_ms; /* CHECK */
+	int line, col;
+};
+
+/* A virtual router: addresses that are held by election. */
+struct conf_router {
+	char name[HAD_NAME_MAX];
+	enum conf_proto proto;
+	uint8_t vrid; /* CARP: vhid; 0 = not given */
+	uint8_t family; /* derived: 4 or 6, of the addresses and the adverts */
+	uint16_t id; /* index in routers[] */
+	/* Of the adverts; "" = that of the addresses, filled in. */
+	char ifname[16];
+	/* Indexes in addresses[], in the order of the adverts. */
+	uint16_t addrs[HAD_ROUTER_ADDRESSES_MAX];
+	uint8_t n_addrs;
+	uint32_t interval_ms; /* CARP: advbase, whole seconds */
+	/*
+	 * VRRP: priority, CARP: skew; by node id, [0] is for those without
+	 * their own.  rank_set has a bit for each that the file gives.
+	 */
+	uint8_t rank[HAD_NODES_MAX + 1];
+	uint32_t rank_set;
+	bool preempt;
+	uint32_t preempt_after_ms, start_after_ms;
+	char password[HAD_PASSWORD_MAX]; /* "" = none, or in the file */
+	char password_file[HAD_PATH_MAX]; /* "" = none; its first line */
+	/* Network order; the source is that of one node. */
+	uint8_t sources[HAD_NODES_MAX + 1][16]; /* by node id as rank */
+	uint32_t source_set;
+	uint8_t unicast[HAD_ROUTER_PEERS_MAX][16]; /* else multicast */
+	uint8_t n_unicast;
+	enum conf_checksum checksum;
+	bool virtual_mac, no_accept;
+	char group[HAD_NAME_MAX]; /* sync group, "" = none */
+	uint8_t group_id; /* derived: from 1, 0 = none */
+	/* derived: the service that has its addresses; UINT16_MAX = elected */
+	uint16_t service;
 	int line, col;
 };
 
@@ -187,8 +260,11 @@ struct conf {
 	struct conf_address addresses[HAD_ADDRESSES_MAX];
 	struct conf_service services[HAD_SERVICES_MAX];
 	struct conf_lockspace lockspaces[HAD_LOCKSPACES_MAX];
+	struct conf_router routers[HAD_ADDRESSES_MAX];
+	struct conf_track tracks[HAD_TRACKS_MAX];
 	uint8_t n_nodes;
 	uint16_t n_volumes, n_addresses, n_services, n_lockspaces;
+	uint16_t n_routers, n_tracks;
 	/*
 	 * XXH3-64 of the file's bytes.  The nodes compare it; filled in by
 	 * conf_parse.
@@ -219,6 +295,9 @@ enum {
 	CONF_FENCE_TIMEOUT_MS = 20 * 1000,
 	CONF_WATCHDOG_MAX_MS = 3600 * 1000,
 	CONF_WITNESS_PORT = 7770,
+	CONF_PRIORITY = 100,
+	CONF_INTERVAL_MS = 1000,
+	CONF_VRRP_OWNER = 255,
 };
 
 /*
@@ -274,5 +353,16 @@ const struct conf_node *conf_node_named(const struct conf *, const char *);
 const struct conf_service *conf_service_named(
     const struct conf *, const char *);
 const struct conf_volume *conf_volume_named(const struct conf *, const char *);
+/* A router's priority or skew on a node. */
+uint8_t conf_router_rank(const struct conf_router *, uint8_t node);
+/* Its source address there; NULL: the interface's own. */
+const uint8_t *conf_router_source(const struct conf_router *, uint8_t node);
+/* Held by election, by no service. */
+bool conf_router_elected(const struct conf_router *);
+/*
+ * The shortest time in which another router may take the place of one of this
+ * file's after its last advert: 3 intervals of the fastest; 0 = none elected.
+ */
+uint32_t conf_router_down_ms(const struct conf *);
 
 #endif

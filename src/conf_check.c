@@ -489,6 +489,7 @@ conf_check(struct conf *c, const char *file, struct conf_errors *errors)
 	check_volumes(&k);
 	check_addresses(&k);
 	conf_check_services(&k);
+	conf_check_routers(&k);
 	check_lockspaces(&k);
 	conf_check_arbiters(&k);
 	return errors->count == before ? 0 : -1;

@@ -42,7 +42,7 @@ static void
 step_address(struct conf_checker *k, struct used *u,
     const struct conf_service *sv, const struct conf_step *s)
 {
-	const struct conf_address *a;
+	struct conf_address *a;
 
 	if (s->ref >= k->c->n_addresses) {
 		CONF_AT(k, s,
@@ -59,6 +59,7 @@ step_address(struct conf_checker *k, struct used *u,
 		    sv->name, a->name, u->addresses[s->ref]->line);
 	else
 		u->addresses[s->ref] = s;
+	a->service = sv->id;
 }
 
 /* Two services can be on one node: a directory is the place of one mount. */
@@ -235,14 +236,10 @@ conf_check_services(struct conf_checker *k)
 	uint16_t i;
 
 	memset(&u, 0, sizeof(u));
+	for (i = 0; i < c->n_addresses; i++)
+		c->addresses[i].service = UINT16_MAX;
 	for (i = 0; i < c->n_services; i++) {
 		c->services[i].id = i;
 		check_service(k, &u, &c->services[i]);
 	}
-	for (i = 0; i < c->n_addresses; i++)
-		if (u.addresses[i] == NULL)
-			CONF_AT(k, &c->addresses[i],
-			    "address %s: got no service that starts it, "
-			    "expected one: it is not used by any service",
-			    c->addresses[i].name);
 }

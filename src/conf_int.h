@@ -64,7 +64,29 @@
 	X(OFF, "off") \
 	X(SYSRQ, "sysrq") \
 	X(FILE, "file") \
-	X(DOMAIN, "domain")
+	X(DOMAIN, "domain") \
+	X(ROUTER, "router") \
+	X(VRRP, "vrrp") \
+	X(VRID, "vrid") \
+	X(CARP, "carp") \
+	X(VHID, "vhid") \
+	X(SKEW, "skew") \
+	X(PRIORITY, "priority") \
+	X(INTERVAL, "interval") \
+	X(PREEMPT, "preempt") \
+	X(AFTER, "after") \
+	X(PASSWORD, "password") \
+	X(SOURCE, "source") \
+	X(UNICAST, "unicast") \
+	X(CHECKSUM, "checksum") \
+	X(PSEUDO, "pseudo") \
+	X(PLAIN, "plain") \
+	X(VIRTUAL, "virtual") \
+	X(MAC, "mac") \
+	X(ACCEPT, "accept") \
+	X(TRACK, "track") \
+	X(PROCESS, "process") \
+	X(WEIGHT, "weight")
 
 enum conf_kw {
 #define X(id, word) CONF_KW_##id,
@@ -126,6 +148,8 @@ struct conf_parser {
 	struct conf_service *service; /* borrowed, in c */
 	struct conf_step *step; /* borrowed, in c */
 	struct conf_lockspace *lockspace; /* borrowed, in c */
+	struct conf_router *router; /* borrowed, in c */
+	struct conf_track *track; /* borrowed, in c */
 	struct conf_macro macros[CONF_MACROS_MAX];
 	uint8_t n_macros;
 };
@@ -169,6 +193,7 @@ bool conf_uint(struct conf_parser *, uint32_t min, uint32_t max, uint32_t *);
 bool conf_duration(
     struct conf_parser *, uint32_t min_ms, uint32_t max_ms, uint32_t *ms);
 bool conf_rate(struct conf_parser *, uint32_t *kib);
+bool conf_int(struct conf_parser *, int32_t min, int32_t max, int32_t *);
 bool conf_key(struct conf_parser *, uint8_t key[32]);
 bool conf_name_valid(const char *);
 bool conf_ifname_valid(const char *);
@@ -231,6 +256,9 @@ uint32_t conf_dead_min(uint32_t heartbeat_ms);
 /* What waits for another's lease waits this long. */
 uint32_t conf_lease_over(uint32_t lease_ms);
 
+/* conf_router.c */
+bool conf_parse_router(struct conf_parser *);
+
 /* The checker, and its message at the position of an object. */
 struct conf_checker {
 	struct conf *c; /* borrowed */
@@ -242,6 +270,9 @@ struct conf_checker {
 
 /* conf_check_arbiter.c */
 void conf_check_arbiters(struct conf_checker *);
+
+/* conf_check_router.c; behind the services */
+void conf_check_routers(struct conf_checker *);
 
 /* conf_check_service.c */
 void conf_check_services(struct conf_checker *);
@@ -259,6 +290,10 @@ void conf_put_string(struct conf_out *, const char *text);
 void conf_put_word(struct conf_out *, const char *text);
 void conf_put_duration(struct conf_out *, uint32_t ms);
 void conf_put_key(struct conf_out *, const uint8_t key[32]);
+
+/* conf_print_router.c */
+void conf_put_router(
+    struct conf_out *, const struct conf *, const struct conf_router *);
 
 /* conf_print_arbiter.c */
 void conf_put_arbiters(struct conf_out *, const struct conf *);

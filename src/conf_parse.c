@@ -480,6 +480,7 @@ static const struct conf_stmt top[] = {
     {CONF_KW_ADDRESS, parse_address, true, true},
     {CONF_KW_SERVICE, conf_parse_service, true, true},
     {CONF_KW_LOCKSPACE, parse_lockspace, true, true},
+    {CONF_KW_ROUTER, conf_parse_router, true, true},
 };
 
 static bool
@@ -520,6 +521,24 @@ resolve_step(const struct conf *c, struct conf_step *s)
 }
 
 static void
+resolve_tracks(struct conf *c)
+{
+	for (uint16_t i = 0; i < c->n_tracks; i++) {
+		struct conf_track *t = &c->tracks[i];
+
+		t->ref = UINT16_MAX;
+		for (uint16_t k = 0; k < c->n_volumes; k++)
+			if (t->type == CONF_TRACK_VOLUME &&
+			    strcmp(c->volumes[k].name, t->what) == 0)
+				t->ref = k;
+		for (uint16_t k = 0; k < c->n_services; k++)
+			if (t->type == CONF_TRACK_SERVICE &&
+			    strcmp(c->services[k].name, t->what) == 0)
+				t->ref = k;
+	}
+}
+
+static void
 resolve(struct conf *c)
 {
 	const struct conf_node *node;
@@ -536,6 +555,7 @@ resolve(struct conf *c)
 		node = conf_node_named(c, sv->prefer_name);
 		sv->prefer = node != NULL ? node->id : UINT8_MAX;
 	}
+	resolve_tracks(c);
 }
 
 static void

@@ -235,6 +235,8 @@ conf_print(const struct conf *c, char *buf, size_t size)
 		put_service(&o, c, &c->services[i]);
 	for (i = 0; i < c->n_lockspaces; i++)
 		put_lockspace(&o, &c->lockspaces[i]);
+	for (i = 0; i < c->n_routers; i++)
+		conf_put_router(&o, c, &c->routers[i]);
 	return o.len;
 }
 

@@ -252,6 +252,24 @@ conf_uint(struct conf_parser *p, uint32_t min, uint32_t max, uint32_t *v)
 	return true;
 }
 
+bool
+conf_int(struct conf_parser *p, int32_t min, int32_t max, int32_t *v)
+{
+	const char *text = p->tok.text, *end;
+	bool minus = is_value(p) && *text == '-';
+	uint32_t n;
+	int64_t value;
+
+	if (!is_value(p) || !scan_uint(text + minus, &n, &end) || *end != '\0')
+		return conf_expected(p, "a number from %d to %d", min, max);
+	value = minus ? -(int64_t)n : n;
+	if (value < min || value > max)
+		return conf_expected(p, "a number from %d to %d", min, max);
+	*v = (int32_t)value;
+	conf_next(p);
+	return true;
+}
+
 struct unit {
 	const char *name;
 	uint32_t factor;

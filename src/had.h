@@ -73,6 +73,10 @@ enum {
 	HAD_LOCK_DISKS_MAX = 4,
 	HAD_VOTERS_MAX = 1 + HAD_LOCK_DISKS_MAX, /* the witness is voter 0 */
 	HAD_PINGS_MAX = 4,
+	HAD_ROUTER_ADDRESSES_MAX = 32, /* of one virtual router */
+	HAD_ROUTER_PEERS_MAX = 8, /* unicast */
+	HAD_TRACKS_MAX = 128,
+	HAD_PASSWORD_MAX = 24, /* CARP: 20 bytes; VRRPv2: 8 */
 	HAD_VALUE_MAX = 256,
 	HAD_NAME_MAX = 32, /* bytes, the terminating NUL included */
 	HAD_PATH_MAX = 256,

@@ -148,6 +148,10 @@ forget_layout(struct conf *c)
 		c->addresses[i].line = c->addresses[i].col = 0;
 	for (i = 0; i < c->n_lockspaces; i++)
 		c->lockspaces[i].line = c->lockspaces[i].col = 0;
+	for (i = 0; i < c->n_routers; i++)
+		c->routers[i].line = c->routers[i].col = 0;
+	for (i = 0; i < c->n_tracks; i++)
+		c->tracks[i].line = c->tracks[i].col = 0;
 	for (i = 0; i < c->n_services; i++) {
 		c->services[i].line = c->services[i].col = 0;
 		for (j = 0; j < c->services[i].n_steps; j++) {
