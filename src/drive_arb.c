@@ -352,35 +352,23 @@ pings_new(struct drive *d)
 	return d->ping != NULL ? 0 : -1;
 }
 
-/*
- * Somebody serves an address that this node does not: with two nodes that is
- * the peer, and its guard is open, so its daemon lives.
- */
-static void
-serves(struct drive *d)
-{
-	struct nd_event e = {.type = ND_EV_ADVERT};
-
-	for (unsigned i = 0; i < d->conf->n_nodes; i++)
-		if (d->conf->nodes[i].id != d->self)
-			e.peer = d->conf->nodes[i].id;
-	drive_step(d, &e);
-}
-
-/* Its kernel answers: for a link, or for what a service has there. */
+/* Another machine answers: for the address of a service, or of a link. */
 static void
 arp_heard(void *ctx, const char *ifname, const char *addr)
 {
 	struct drive *d = ctx;
-	struct nd_event e = {.type = ND_EV_KERNEL_ALIVE};
+	struct nd_event e = {.type = ND_EV_ADVERT};
 
+	e.u.advert.kind = ND_ADVERT_ARP;
 	for (unsigned i = 0; i < d->conf->n_addresses; i++) {
 		if (strcmp(d->conf->addresses[i].addr, addr) == 0 &&
 		    strcmp(d->conf->addresses[i].ifname, ifname) == 0) {
-			serves(d);
+			e.u.advert.address = (uint16_t)i;
+			drive_step(d, &e);
 			return;
 		}
 	}
+	e.u.advert.address = ND_LINK_ADDRESS;
 	for (unsigned i = 0; i < d->conf->n_nodes; i++) {
 		const struct conf_node *n = &d->conf->nodes[i];
 
@@ -389,7 +377,7 @@ arp_heard(void *ctx, const char *ifname, const char *addr)
 			    strcmp(d->me->links[l].ifname, ifname) != 0)
 				continue;
 			e.peer = n->id;
-			e.u.assoc.link = l;
+			e.u.advert.link = l;
 			drive_step(d, &e);
 			return;
 		}
@@ -403,7 +391,7 @@ ask(struct drive *d, const char *ifname, const char *addr)
 		log_debug("arp: %s on %s: %s", addr, ifname, strerror(errno));
 }
 
-/* Who has the addresses of services?  An answer says that its daemon runs. */
+/* Who has the addresses of services?  Not this node. */
 static void
 probe_services(struct drive *d)
 {
@@ -421,21 +409,6 @@ probe_services(struct drive *d)
 	}
 }
 
-/*
- * Has it not been heard for so long that its guard is closed, should its
- * daemon be dead or frozen?  Nobody has decided about it yet.
- */
-static bool
-is_quiet(const struct drive *d, uint8_t peer, monotime_t now)
-{
-	enum mb_peer verdict = nd_verdict(d->nd, peer);
-	int64_t lease_us = (int64_t)d->conf->t.lease_ms * 1020 + 10000;
-
-	return verdict == MB_PEER_SILENT ||
-	       (verdict == MB_PEER_ALIVE &&
-		   mt_sub_us(now, nd_heard(d->nd, peer)) >= lease_us);
-}
-
 /* Asks for what is silent, on every link, until somebody has decided. */
 static void
 probe(struct drive *d, monotime_t now)
@@ -445,7 +418,7 @@ probe(struct drive *d, monotime_t now)
 	for (unsigned i = 0; i < d->conf->n_nodes; i++) {
 		const struct conf_node *n = &d->conf->nodes[i];
 
-		if (n->id == d->self || !is_quiet(d, n->id, now))
+		if (n->id == d->self || !nd_may_probe(d->nd, n->id, now))
 			continue;
 		quiet = true;
 		for (uint8_t l = 0; l < n->n_links; l++)

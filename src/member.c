@@ -307,6 +307,7 @@ on_heard(struct mb *m, const struct mb_event *e)
 		p->reached = e->u.heard.reached;
 	mb_peer_heard(m, p, incarnation);
 	mb_pair_newer(m, p, e->u.heard.epoch);
+	mb_pair_rival(m, p, e->u.heard.epoch, e->u.heard.acts);
 	mb_pair_heard(m, p, e->u.heard.epoch);
 	mb_peer_jeopardy(m, p);
 }
@@ -342,32 +343,53 @@ isolate(struct mb *m, const char *how)
 	for (unsigned i = 0; i < m->n_peers; i++)
 		mb_arb_rest(m, &m->peers[i]);
 	mb_set_self(m, MB_ISOLATED, "R9");
+	m->by_pings = false;
 }
 
 void
 mb_isolated_by_pings(struct mb *m)
 {
 	isolate(m, "no ping node answers and the peer is silent");
-	m->by_pings = m->self == MB_ISOLATED;
+	m->by_pings |= m->self == MB_ISOLATED;
+}
+
+/*
+ * Is this node cut off, by its own carriers?  A direct cable loses its carrier
+ * with the other machine, so links alone say nothing while an interface that
+ * leads elsewhere has one, or a ping node answers.
+ */
+static bool
+no_carrier(const struct mb *m)
+{
+	for (unsigned l = 0; l < m->conf.n_links; l++)
+		if (!m->carrier_lost[l])
+			return false;
+	return (!m->conf.outside || m->carrier_lost[MB_OUTSIDE]) &&
+	       (!m->conf.pings || m->pings_lost);
+}
+
+static void
+isolated_by_carrier(struct mb *m)
+{
+	if (no_carrier(m))
+		isolate(m, "carrier lost on every own interface");
 }
 
 static void
 on_carrier(struct mb *m, const struct mb_event *e)
 {
-	unsigned lost = 0;
+	uint8_t link = e->u.carrier.link;
 
-	if (e->u.carrier.link >= m->conf.n_links)
+	if (link >= m->conf.n_links && link != MB_OUTSIDE)
 		return;
-	m->carrier_lost[e->u.carrier.link] = !e->u.carrier.up;
-	for (unsigned l = 0; l < m->conf.n_links; l++)
-		lost += m->carrier_lost[l];
+	m->carrier_lost[link] = !e->u.carrier.up;
 	for (unsigned i = 0; i < m->n_peers; i++)
 		mb_peer_jeopardy(m, &m->peers[i]);
-	if (lost == m->conf.n_links) {
-		isolate(m, "carrier lost on every own link");
-	} else if (m->self == MB_ISOLATED && !m->by_pings) {
+	isolated_by_carrier(m);
+	if (m->self == MB_ISOLATED && !m->by_pings && e->u.carrier.up) {
 		mb_say(m, HAD_INFO, "R9", "carrier is back on %s",
-		    m->conf.links[e->u.carrier.link]);
+		    link == MB_OUTSIDE ? "an interface of addresses"
+				       : m->conf.links[link]);
 		mb_pair_ask(m);
 	}
 }
@@ -381,6 +403,7 @@ on_pings(struct mb *m, const struct mb_event *e)
 	m->pings_lost = !e->u.pings.any;
 	mb_say(m, m->pings_lost ? HAD_WARN : HAD_INFO, "R9", "%s",
 	    m->pings_lost ? "no ping node answers" : "ping nodes answer");
+	isolated_by_carrier(m);
 	if (!m->pings_lost && m->self == MB_ISOLATED && m->by_pings) {
 		m->by_pings = false;
 		mb_pair_ask(m);
@@ -771,8 +794,8 @@ static const struct cell table[MB_EV_N][MB_SELF_N] = {
 	    DO(on_domain, S(ISOLATED)), DO(on_domain, S(DOUBT)),
 	    DO(on_domain, S(STOPPING))),
 	ROW(PINGS, DO(on_pings, S(OFF)), DO(on_pings, S(INERT)),
-	    DO(on_pings, S(PAIRED)), DO(on_pings, S(ALONE)),
-	    DO(on_pings, S(ISOLATED)), DO(on_pings, S(DOUBT)),
+	    DO(on_pings, S(PAIRED) | S(ISOLATED)), DO(on_pings, S(ALONE)),
+	    DO(on_pings, S(ISOLATED)), DO(on_pings, S(DOUBT) | S(ISOLATED)),
 	    DO(on_pings, S(STOPPING))),
 	ROW(ADVERT, DO(on_advert, S(OFF)), DO(on_advert, S(INERT)),
 	    DO(on_advert, S(PAIRED)), DO(on_advert, S(ALONE)),

@@ -115,7 +115,12 @@ struct mb_conf {
 	bool fences, voters;
 	uint32_t self_demote_ms; /* with voters (R7) */
 	bool pings; /* ping nodes are configured (R9) */
+	/* Service addresses are on interfaces that bear no link (R9). */
+	bool outside;
 };
+
+/* In CARRIER: the interfaces of conf.outside, taken together. */
+enum { MB_OUTSIDE = HAD_LINKS_MAX };
 
 /* What the arbiters say, as enum arb_verdict; the composer translates. */
 enum mb_verdict {
@@ -139,6 +144,8 @@ struct mb_event {
 		struct { /* a valid heartbeat arrived */
 			uint8_t from, link;
 			uint64_t incarnation, epoch;
+			/* It stands behind what it holds: it acts. */
+			bool acts;
 			/* The peer hears nothing of this node on that link:
 			 * it lives, but the link is not one to count on. */
 			bool one_way;
@@ -154,7 +161,7 @@ struct mb_event {
 			bool up;
 		} link;
 		struct { /* own interface; assumed up until told */
-			uint8_t link;
+			uint8_t link; /* or MB_OUTSIDE: has any of those? */
 			bool up;
 		} carrier;
 		struct {
@@ -222,13 +229,17 @@ struct mb_event {
 			bool any;
 		} pings;
 		/*
-		 * A packet that only its daemon sends, on no association: an
-		 * advert of VRRP or CARP.  It lives, whatever SCTP says.
+		 * A sign of its daemon on no association: an advert of VRRP or
+		 * CARP, or an address that its guard would hide without it.
+		 * It lives, whatever SCTP says.
 		 */
 		struct {
 			uint8_t peer;
 		} advert;
-		/* this node holds data: it shoots first (R4) */
+		/*
+		 * This node holds data, and holds it well: it shoots first
+		 * (R4), and asks for the lease first (R6).
+		 */
 		struct {
 			bool data;
 		} holds;

@@ -82,6 +82,7 @@ struct peer {
 	bool frozen; /* they cannot say (R5) */
 	bool leased; /* granted; acted upon at takeover_ms */
 	monotime_t advert; /* only its daemon sends those */
+	bool rival; /* it acts, as this node does, and must yield */
 	bool jeopardy; /* alarm is raised */
 	monotime_t jeopardy_at; /* when to raise it; MT_NEVER */
 };
@@ -122,7 +123,7 @@ struct mb {
 	bool may_have_acted; /* the pause was long enough for the peer */
 	uint64_t challenge; /* 0 = none is open */
 	monotime_t ask_at; /* when to repeat it */
-	bool carrier_lost[HAD_LINKS_MAX];
+	bool carrier_lost[HAD_LINKS_MAX + 1]; /* MB_OUTSIDE is the last */
 	uint8_t domain[HAD_LINKS_MAX];
 	bool arbiter_works, pings_lost, holds_data;
 	bool by_pings; /* ISOLATED, and that is how it is known */
@@ -164,6 +165,7 @@ bool mb_peer_fresh(const struct mb *, const struct peer *);
 void mb_pair_view(struct mb *, struct peer *, const struct mb_msg *);
 void mb_pair_goodbye(struct mb *, struct peer *, const struct mb_msg *);
 void mb_pair_newer(struct mb *, struct peer *, uint64_t epoch);
+void mb_pair_rival(struct mb *, struct peer *, uint64_t epoch, bool acts);
 void mb_pair_doubt(struct mb *, enum mb_self from, const char *rule);
 void mb_pair_ask(struct mb *);
 void mb_pair_heard(struct mb *, struct peer *, uint64_t epoch);

@@ -321,11 +321,16 @@ resolve(struct mb *m, struct peer *p)
 }
 
 /* Both acted alone: the lower (epoch, then the higher id) yields. */
+static bool
+has_precedence(const struct mb *m, const struct peer *p, uint64_t epoch)
+{
+	return epoch > m->epoch || (epoch == m->epoch && p->id < m->conf.self);
+}
+
 static void
 conflict(struct mb *m, struct peer *p, const struct mb_msg *v)
 {
-	if (v->epoch > m->epoch ||
-	    (v->epoch == m->epoch && p->id < m->conf.self)) {
+	if (has_precedence(m, p, v->epoch)) {
 		demote(
 		    m, p, v->epoch, "acted alone as well and has precedence");
 		return;
@@ -335,6 +340,14 @@ conflict(struct mb *m, struct peer *p, const struct mb_msg *v)
 	    "%llu",
 	    p->name, (unsigned long long)v->epoch,
 	    (unsigned long long)m->epoch);
+}
+
+/* It has heard that this node acts as well, and is in doubt because of it. */
+static bool
+is_yielding(const struct mb *m, const struct peer *p, const struct mb_msg *v)
+{
+	return m->self == MB_ALONE && v->state == MB_DOUBT &&
+	       v->epoch == m->epoch && !has_precedence(m, p, v->epoch);
 }
 
 /* An epoch above ours was seen on p's heartbeats or messages. */
@@ -357,6 +370,37 @@ mb_pair_newer(struct mb *m, struct peer *p, uint64_t epoch)
 	mb_pair_doubt(m, MB_ALONE, "R8");
 }
 
+/*
+ * A heartbeat of a peer that acts, and so does this node: all links were cut
+ * at once, and are joined again.  Who has to yield is what conflict() will
+ * say; until that word has come, that one vouches for nothing.
+ */
+void
+mb_pair_rival(struct mb *m, struct peer *p, uint64_t epoch, bool acts)
+{
+	bool was = p->rival;
+
+	p->rival = false;
+	if (!acts || m->self != MB_ALONE || m->goal == GOAL_PAIR ||
+	    epoch < m->epoch ||
+	    (p->view_known &&
+		(p->view.state == MB_INERT || p->view.state == MB_STOPPING)))
+		return;
+	if (has_precedence(m, p, epoch)) {
+		mb_say(m, HAD_WARN, "R8",
+		    "%s acts as well, at epoch %llu: vouch for nothing until "
+		    "it says why",
+		    p->name, (unsigned long long)epoch);
+		mb_pair_doubt(m, MB_ALONE, "R8");
+		return;
+	}
+	p->rival = true;
+	if (!was)
+		mb_say(m, HAD_ERR, "R8",
+		    "%s acts as well, at epoch %llu: it must yield", p->name,
+		    (unsigned long long)epoch);
+}
+
 void
 mb_pair_view(struct mb *m, struct peer *p, const struct mb_msg *v)
 {
@@ -371,7 +415,7 @@ mb_pair_view(struct mb *m, struct peer *p, const struct mb_msg *v)
 	p->told = v->seen == m->incarnation && v->seen_serial == serial;
 	mb_peer_heard(m, p, v->incarnation);
 	if ((m->self == MB_ALONE || m->self == MB_DOUBT) && !from_pair(m) &&
-	    v->state == MB_ALONE)
+	    (v->state == MB_ALONE || is_yielding(m, p, v)))
 		conflict(m, p, v);
 	else
 		mb_pair_newer(m, p, v->epoch);

@@ -323,11 +323,7 @@ vip_event(struct nd *nd, const struct nd_event *e)
 	for (uint8_t l = 0; l < nd->me->n_links; l++)
 		if (strcmp(nd->me->links[l].ifname, v.u.carrier.ifname) == 0)
 			nd_net_carrier(nd, l, v.u.carrier.up);
-	for (uint16_t i = 0; i < nd->conf->n_addresses; i++)
-		if (strcmp(nd->conf->addresses[i].ifname, v.u.carrier.ifname) ==
-		    0)
-			nd->no_carrier[i] = !v.u.carrier.up;
-	nd_arb_addresses(nd);
+	nd_arb_carrier(nd, v.u.carrier.ifname, v.u.carrier.up);
 }
 
 static void
@@ -477,10 +473,6 @@ member_event(struct nd *nd, const struct nd_event *e)
 		m.u.domain.link = e->u.domain.link;
 		m.u.domain.other = e->u.domain.other;
 		break;
-	case ND_EV_ADVERT:
-		m.type = MB_EV_ADVERT;
-		m.u.advert.peer = e->peer;
-		break;
 	case ND_EV_STOP:
 		m.type = MB_EV_STOP;
 		break;
@@ -509,9 +501,11 @@ dispatch(struct nd *nd, const struct nd_event *e)
 		break;
 	case ND_EV_PERSISTED:
 	case ND_EV_DOMAIN:
-	case ND_EV_ADVERT:
 	case ND_EV_STOP:
 		member_event(nd, e);
+		break;
+	case ND_EV_ADVERT:
+		nd_arb_advert(nd, e);
 		break;
 	case ND_EV_STEP_DONE:
 		step_done(nd, e);
@@ -582,15 +576,6 @@ nd_verdict(const struct nd *nd, uint8_t peer)
 		if (nd->peers[i].id == peer)
 			return nd->peers[i].verdict;
 	return MB_PEER_UNKNOWN;
-}
-
-monotime_t
-nd_heard(const struct nd *nd, uint8_t peer)
-{
-	for (unsigned i = 0; i < nd->n_peers; i++)
-		if (nd->peers[i].id == peer)
-			return nd->peers[i].heard;
-	return (monotime_t){0};
 }
 
 uint64_t

@@ -62,6 +62,16 @@ enum { ND_LOCK_CLIENTS = 256 };
 /* Requests to one volume at once, see struct mir_conf. */
 enum { ND_REQS_MAX = 256 };
 
+/*
+ * How it is known of another machine that it has an address.  What that proves
+ * is for the node to decide.
+ */
+enum nd_advert {
+	ND_ADVERT_SAID, /* it advertises it, by VRRP or CARP */
+	ND_ADVERT_ARP, /* it answers when asked who has it (ARP, ND) */
+};
+enum { ND_LINK_ADDRESS = 0xffff };
+
 /* Operator requests. */
 enum nd_op {
 	ND_OP_SEED,
@@ -82,7 +92,8 @@ enum nd_op {
 struct nd_event {
 	enum nd_ev type;
 	monotime_t now;
-	uint8_t peer; /* UP, LOST, REFUSED, KERNEL_ALIVE, MSG, ADVERT */
+	/* UP, LOST, REFUSED, KERNEL_ALIVE, MSG; ADVERT: 0 = not known */
+	uint8_t peer;
 	union {
 		struct {
 			uint64_t seed, incarnation;
@@ -143,6 +154,12 @@ struct nd_event {
 		struct { /* which ping nodes answer: bitmap, as configured */
 			uint32_t answered;
 		} pings;
+		/* ADVERT: another machine has an address, or says so. */
+		struct {
+			enum nd_advert kind;
+			uint16_t address; /* of a service, its id; or */
+			uint8_t link; /* ND_LINK_ADDRESS: peer's, there */
+		} advert;
 		struct { /* own links that share a device */
 			uint8_t link, other;
 		} domain;
@@ -283,10 +300,13 @@ bool nd_may_feed(const struct nd *, monotime_t now);
  * from within an op.  Lost if the peer is not connected.
  */
 void nd_tell(struct nd *, uint8_t peer, const uint8_t *bytes, size_t len);
+/*
+ * Should it be asked on every link whether this peer's kernel answers, and who
+ * has the addresses of services?  Asked every heartbeat.
+ */
+bool nd_may_probe(const struct nd *, uint8_t peer, monotime_t now);
 /* What became of a peer; UNKNOWN if there is none of that id. */
 enum mb_peer nd_verdict(const struct nd *, uint8_t peer);
-/* When it was heard last, on any link; us 0: never. */
-monotime_t nd_heard(const struct nd *, uint8_t peer);
 /* Epoch in force. */
 uint64_t nd_epoch(const struct nd *);
 

@@ -222,11 +222,29 @@ cut_off(const struct nd *nd)
 {
 	if (nd->conf->n_pings == 0 || nd->pings_any)
 		return false;
-	for (unsigned i = 0; i < nd->n_peers; i++)
+	/* Undecided, or isolated: it is as it was. */
+	if (nd->state == MB_ISOLATED)
+		return nd->cut_off;
+	for (unsigned i = 0; i < nd->n_peers; i++) {
 		if (nd->peers[i].verdict == MB_PEER_ALIVE &&
 		    nd->peers[i].pings_any)
 			return true;
+		if (nd->peers[i].verdict == MB_PEER_SILENT)
+			return nd->cut_off;
+	}
 	return false;
+}
+
+static void
+say_cut_off(struct nd *nd, bool cut)
+{
+	if (cut)
+		nd_note(nd, HAD_WARN, "R9", nd->me->name,
+		    "no ping node answers here, but the peer reaches one: its "
+		    "addresses are handed over");
+	else if (nd->state != MB_ISOLATED)
+		nd_note(nd, HAD_INFO, "R9", nd->me->name,
+		    "addresses may be served from here again");
 }
 
 /* Tells the services which addresses could be served from here. */
@@ -237,10 +255,7 @@ nd_arb_addresses(struct nd *nd)
 
 	if (cut != nd->cut_off) {
 		nd->cut_off = cut;
-		nd_note(nd, cut ? HAD_WARN : HAD_INFO, "R9", nd->me->name,
-		    cut ? "no ping node answers here, but the peer reaches "
-			  "one: its addresses are handed over"
-			: "addresses may be served from here again");
+		say_cut_off(nd, cut);
 	}
 	for (uint16_t i = 0; i < nd->conf->n_addresses; i++) {
 		struct nd_inner *in;
@@ -255,6 +270,101 @@ nd_arb_addresses(struct nd *nd)
 	}
 }
 
+/* R9: is the address on an interface that bears no link of this node? */
+bool
+nd_arb_outside(const struct nd *nd, uint16_t address)
+{
+	const char *ifname = nd->conf->addresses[address].ifname;
+
+	for (uint8_t l = 0; l < nd->me->n_links; l++)
+		if (strcmp(nd->me->links[l].ifname, ifname) == 0)
+			return false;
+	return true;
+}
+
+/* Of an interface that bears addresses, or of any other. */
+void
+nd_arb_carrier(struct nd *nd, const char *ifname, bool up)
+{
+	bool outside = false, lost = true;
+
+	for (uint16_t i = 0; i < nd->conf->n_addresses; i++) {
+		if (strcmp(nd->conf->addresses[i].ifname, ifname) == 0)
+			nd->no_carrier[i] = !up;
+		if (!nd_arb_outside(nd, i))
+			continue;
+		outside = true;
+		lost &= nd->no_carrier[i];
+	}
+	if (outside && lost != nd->outside_lost) {
+		struct nd_inner *in = nd_inner_put(nd, ND_IN_MEMBER);
+
+		nd->outside_lost = lost;
+		in->u.member.type = MB_EV_CARRIER;
+		in->u.member.u.carrier.link = MB_OUTSIDE;
+		in->u.member.u.carrier.up = !lost;
+	}
+	nd_arb_addresses(nd);
+}
+
+/*
+ * Not heard for so long that its guard has closed, should its daemon be dead
+ * or frozen: who has one of its addresses now has a daemon that vouches.
+ */
+static bool
+guard_has_ended(const struct nd *nd, const struct nd_peer *p, monotime_t now)
+{
+	return mt_sub_us(now, p->heard) >=
+	       (int64_t)nd->conf->t.lease_ms * 1020 + 10000;
+}
+
+bool
+nd_may_probe(const struct nd *nd, uint8_t peer, monotime_t now)
+{
+	for (unsigned i = 0; i < nd->n_peers; i++) {
+		const struct nd_peer *p = &nd->peers[i];
+
+		/* Nobody has decided about it yet. */
+		if (p->id == peer)
+			return p->verdict == MB_PEER_SILENT ||
+			       (p->verdict == MB_PEER_ALIVE &&
+				   guard_has_ended(nd, p, now));
+	}
+	return false;
+}
+
+/*
+ * What another machine on the network shows.  An answer for an address of its
+ * link comes from the peer's kernel, whatever became of its daemon.  One for an
+ * address that this node does not serve: with two nodes that is the peer, and
+ * its guard is open.  An advert comes from nothing but its daemon.
+ */
+void
+nd_arb_advert(struct nd *nd, const struct nd_event *e)
+{
+	const struct nd_peer *p = nd_peer(nd, e->peer);
+	struct mb_event m = {.type = MB_EV_ADVERT, .now = nd->now};
+	uint16_t address = e->u.advert.address;
+
+	if (address != ND_LINK_ADDRESS && address >= nd->conf->n_addresses)
+		return;
+	if (p == NULL && nd->n_peers == 1 && address != ND_LINK_ADDRESS)
+		p = &nd->peers[0];
+	if (p == NULL)
+		return;
+	m.u.advert.peer = p->id;
+	if (e->u.advert.kind == ND_ADVERT_ARP && address == ND_LINK_ADDRESS) {
+		m.type = MB_EV_KERNEL_ALIVE;
+		m.u.kernel_alive.peer = p->id;
+		m.u.kernel_alive.link = e->u.advert.link;
+	} else if (e->u.advert.kind == ND_ADVERT_ARP &&
+		   (vip_state(nd->vip, address) != VIP_OFF ||
+		       !guard_has_ended(nd, p, nd->now))) {
+		return;
+	}
+	mb_step(nd->member, &m);
+}
+
 void
 nd_arb_pings(struct nd *nd, uint32_t answered)
 {
@@ -266,12 +376,61 @@ nd_arb_pings(struct nd *nd, uint32_t answered)
 	nd_arb_addresses(nd);
 }
 
-/* A service changed its state: does this node hold data (R4)? */
+/* Could a service start from it, if the peer were not there? */
+static bool
+is_usable(const struct nd_vol *v)
+{
+	return v->st.disk == MIR_DISK_UPTODATE || v->st.disk == MIR_DISK_BLANK;
+}
+
+/*
+ * Does this node hold data, and hold it well?  It does if it runs what has
+ * data, or if it has the only good copy.  It does not if one of its copies is
+ * no good, as the one of a disk that failed: then the peer shall be the one
+ * that goes on, not a node that has nothing to go on with.
+ */
+static bool
+holds_well(const struct nd *nd)
+{
+	bool holds = nd->holding != 0;
+
+	for (uint16_t s = 0; s < nd->conf->n_services; s++) {
+		const struct conf_service *cs = &nd->conf->services[s];
+
+		for (unsigned i = 0; i < cs->n_steps; i++) {
+			const struct nd_vol *v;
+
+			if (cs->steps[i].type != CONF_STEP_VOLUME)
+				continue;
+			v = &nd->vols[cs->steps[i].ref];
+			if (!is_usable(v))
+				return false;
+			holds |= v->sole;
+		}
+	}
+	return holds;
+}
+
+/* R4, R6: tells membership, and by heartbeats the peer. */
+void
+nd_arb_holds(struct nd *nd)
+{
+	bool active = holds_well(nd);
+	struct nd_inner *in;
+
+	if (active == nd->active)
+		return;
+	nd->active = active;
+	in = nd_inner_put(nd, ND_IN_MEMBER);
+	in->u.member.type = MB_EV_HOLDS;
+	in->u.member.u.holds.data = active;
+}
+
+/* A service changed its state. */
 void
 nd_arb_service(struct nd *nd, uint16_t service, enum svc_state state)
 {
-	uint32_t bit = 1u << service, was = nd->holding;
-	struct nd_inner *in;
+	uint32_t bit = 1u << service;
 
 	ASSERT(service < HAD_SERVICES_MAX);
 	if (!nd->conf->services[service].data)
@@ -281,11 +440,7 @@ nd_arb_service(struct nd *nd, uint16_t service, enum svc_state state)
 		nd->holding &= ~bit;
 	else
 		nd->holding |= bit;
-	if ((was != 0) == (nd->holding != 0))
-		return;
-	in = nd_inner_put(nd, ND_IN_MEMBER);
-	in->u.member.type = MB_EV_HOLDS;
-	in->u.member.u.holds.data = nd->holding != 0;
+	nd_arb_holds(nd);
 }
 
 static bool

@@ -83,6 +83,7 @@ struct nd_vol {
 	bool changed; /* st is to be taken anew and svc to be told */
 	bool met; /* compared with the peer's copy since the start */
 	bool told_promote, told_uptodate, told_met;
+	bool sole; /* the peer's copy was no good when it was seen last */
 	uint32_t link; /* number of the session, for VIEW */
 	uint64_t resync_token; /* an operator waits, 0 = none */
 };
@@ -124,7 +125,10 @@ struct nd {
 	uint32_t holding; /* bitmap of services with data that run here */
 	uint32_t fence_ms;
 	uint64_t spent;
+	bool active; /* holds data, and holds it well: as member knows it */
 	bool no_carrier[HAD_ADDRESSES_MAX], unusable[HAD_ADDRESSES_MAX];
+	/* So have all interfaces that bear addresses and no link. */
+	bool outside_lost;
 	bool views_due; /* the cores' view is older than this node's */
 	bool vouch_told; /* last VOUCH */
 	bool lock_ran; /* locks may have been granted since the start */
@@ -192,6 +196,10 @@ void nd_arb_ask(
 void nd_arb_event(struct nd *, const struct nd_event *);
 void nd_arb_op(struct nd *, const struct nd_event *);
 void nd_arb_addresses(struct nd *);
+bool nd_arb_outside(const struct nd *, uint16_t address);
+void nd_arb_carrier(struct nd *, const char *ifname, bool up);
+void nd_arb_advert(struct nd *, const struct nd_event *);
+void nd_arb_holds(struct nd *); /* a copy changed, or a service */
 void nd_arb_pings(struct nd *, uint32_t answered);
 void nd_arb_service(struct nd *, uint16_t service, enum svc_state);
 

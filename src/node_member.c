@@ -166,6 +166,8 @@ nd_member_new(struct nd *nd)
 	    .pings = nd->conf->n_pings > 0,
 	};
 
+	for (uint16_t i = 0; i < nd->conf->n_addresses; i++)
+		c.outside |= nd_arb_outside(nd, i);
 	domains(nd->me, c.domain);
 
 	memcpy(c.cluster, nd->conf->cluster, sizeof(c.cluster));

@@ -163,6 +163,28 @@ overtaken(const struct nd *nd)
 		   !nd->peers[0].bulk.up);
 }
 
+/* Without a connection what was seen last stays true. */
+static void
+see_peer_copy(struct nd_vol *v)
+{
+	switch (v->st.conn) {
+	case MIR_CONN_NOCOPY:
+	case MIR_CONN_SOURCE:
+	case MIR_CONN_FINISH:
+		v->sole = v->st.disk == MIR_DISK_UPTODATE;
+		break;
+	case MIR_CONN_DOWN:
+	case MIR_CONN_DRAIN:
+	case MIR_CONN_HELLO:
+	case MIR_CONN_BITS:
+	case MIR_CONN_BEGIN:
+		break;
+	default:
+		v->sole = false;
+		break;
+	}
+}
+
 static void
 tell_svc(struct nd *nd, uint16_t vol)
 {
@@ -172,6 +194,8 @@ tell_svc(struct nd *nd, uint16_t vol)
 
 	v->changed = false;
 	mir_status(v->mir, &v->st);
+	see_peer_copy(v);
+	nd_arb_holds(nd);
 	promote = mir_promotable(v->mir, NULL, 0);
 	uptodate = v->st.disk == MIR_DISK_UPTODATE;
 	v->met = !overtaken(nd) && (v->met || compared(&v->st));

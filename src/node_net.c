@@ -205,6 +205,7 @@ heartbeat(struct nd *nd, struct nd_peer *p, uint8_t link,
 	in->u.member.u.heard.link = link;
 	in->u.member.u.heard.incarnation = h->incarnation;
 	in->u.member.u.heard.epoch = h->epoch;
+	in->u.member.u.heard.acts = (hb.flags & WIRE_HB_VOUCHED) != 0;
 	in->u.member.u.heard.one_way =
 	    hb.echo_us == 0 ||
 	    hb.echo_age_us > (uint64_t)nd->conf->t.dead_ms * 1000;
@@ -433,7 +434,7 @@ send_heartbeat(struct nd *nd, struct nd_peer *p, unsigned link)
 		hb.flags |= WIRE_HB_ISOLATED;
 	if (nd->watchdog_armed)
 		hb.flags |= WIRE_HB_ARMED;
-	if (nd->holding != 0)
+	if (nd->active)
 		hb.flags |= WIRE_HB_HOLDS;
 	if (p->heard.us != 0 &&
 	    mt_sub_us(nd->now, p->heard) < (int64_t)nd->conf->t.lease_ms * 1000)

@@ -45,8 +45,8 @@ int wire_get_hdr(
 /* Flags of a heartbeat. */
 enum {
 	WIRE_HB_VOUCHED = 1, /* the sender stands behind what it holds */
-	WIRE_HB_ISOLATED = 2, /* it has lost carrier on every link */
-	WIRE_HB_HOLDS = 4, /* it runs a service with data (R4) */
+	WIRE_HB_ISOLATED = 2, /* it is the one that is cut off (R9) */
+	WIRE_HB_HOLDS = 4, /* it holds data, and holds it well (R4) */
 	WIRE_HB_ARMED = 8, /* its watchdog runs (R7) */
 	WIRE_HB_PINGS = 16, /* a ping node answers it (R9) */
 	WIRE_HB_HEARS = 32, /* it has heard the receiver, on whatever link */

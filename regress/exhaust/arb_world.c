@@ -552,6 +552,8 @@ beats(unsigned i)
 			e.u.heard.link = l;
 			e.u.heard.incarnation = incarnation(1 - i);
 			e.u.heard.epoch = o->epoch;
+			e.u.heard.acts =
+			    o->self == MB_PAIRED || o->self == MB_ALONE;
 			e.u.heard.reached = n->reached[l];
 			e.u.heard.one_way =
 			    n->reached[l].us == 0 ||

@@ -203,6 +203,7 @@ one(struct mb *m, struct world *w, monotime_t now, const uint8_t d[8])
 		e.u.heard.link = d[1] & 3;
 		e.u.heard.incarnation = d[2] % 3;
 		e.u.heard.epoch = d[3] & 7;
+		e.u.heard.acts = d[3] & 8;
 		break;
 	case MB_EV_LINK:
 		e.u.link.peer = 2;
@@ -210,7 +211,7 @@ one(struct mb *m, struct world *w, monotime_t now, const uint8_t d[8])
 		e.u.link.up = d[2] & 1;
 		break;
 	case MB_EV_CARRIER:
-		e.u.carrier.link = d[1] & 3;
+		e.u.carrier.link = d[1] % (MB_OUTSIDE + 1);
 		e.u.carrier.up = d[2] & 1;
 		break;
 	case MB_EV_DATA:
@@ -278,6 +279,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	c.fences = data[0] >> 2 & 1;
 	c.voters = data[0] >> 3 & 1;
 	c.pings = data[0] >> 4 & 1;
+	c.outside = data[0] >> 5 & 1;
 	c.self_demote_ms = 130;
 	w.disk.solo = data[1] & 1;
 	w.disk.epoch = data[2] & 7;

@@ -240,11 +240,104 @@ R8_conflict(void **state)
 	cut_both(false);
 	run(200);
 	/* Equal epochs: the higher id yields. */
+	noted(BRAVO, "[R8] alpha acts as well, at epoch 2: vouch for nothing");
 	noted(BRAVO, "[R8] alpha acted alone as well and has precedence");
 	noted(ALPHA, "[R8] bravo acted alone as well, at epoch 2");
 	expect(ALPHA, PAIRED, ALIVE);
 	expect(BRAVO, PAIRED, ALIVE);
 	assert_true(strstr(w.nodes[ALPHA].notes, "alone -> inert") == NULL);
+}
+
+/* Both act at one epoch; only heartbeats pass again. */
+static void
+tie(void)
+{
+	both_paired();
+	cut_both(true);
+	run(1000);
+	expect(ALPHA, ALONE, GONE);
+	expect(BRAVO, ALONE, GONE);
+	assert_true(w.nodes[ALPHA].epoch == w.nodes[BRAVO].epoch);
+	cut_both(false);
+	w.ctl_cut = true;
+}
+
+/* The one that will have to yield is silent with the first heartbeat. */
+static void
+R8_tie_is_heard_at_once(void **state)
+{
+	(void)state;
+	tie();
+	heartbeat(ALPHA, LAN);
+	expect(BRAVO, DOUBT, GONE);
+	/* However long ctl takes, and only that one. */
+	heartbeat(BRAVO, LAN);
+	run(2 * TAKEOVER);
+	expect(ALPHA, ALONE, GONE);
+	expect(BRAVO, DOUBT, GONE);
+	w.ctl_cut = false;
+	run(100);
+	noted(BRAVO, "[R8] alpha acted alone as well and has precedence");
+	expect(ALPHA, PAIRED, ALIVE);
+	expect(BRAVO, PAIRED, ALIVE);
+}
+
+/* The other is heard first: it is told once, and changes nothing. */
+static void
+R8_tie_is_kept(void **state)
+{
+	const char *first;
+
+	(void)state;
+	tie();
+	heartbeat(BRAVO, CROSS);
+	heartbeat(BRAVO, LAN);
+	expect(ALPHA, ALONE, GONE);
+	noted(ALPHA, "[R8] bravo acts as well, at epoch 2: it must yield");
+	first = strstr(w.nodes[ALPHA].notes, "bravo acts as well");
+	assert_null(strstr(first + 1, "bravo acts as well"));
+}
+
+/* The higher epoch wins, whatever the ids. */
+static void
+R8_higher_epoch_keeps(void **state)
+{
+	(void)state;
+	tie();
+	step(ALPHA,
+	    (struct mb_event){.type = MB_EV_HEARD,
+		.u.heard = {BRAVO, LAN, w.nodes[BRAVO].incarnation, 3, true}});
+	expect(ALPHA, DOUBT, GONE);
+	step(BRAVO,
+	    (struct mb_event){.type = MB_EV_HEARD,
+		.u.heard = {ALPHA, LAN, w.nodes[ALPHA].incarnation, 1, true}});
+	expect(BRAVO, ALONE, GONE);
+}
+
+/* A peer that knows the epoch and does not act is no rival. */
+static void
+R8_no_tie_with_an_idle_peer(void **state)
+{
+	(void)state;
+	tie();
+	step(BRAVO,
+	    (struct mb_event){.type = MB_EV_HEARD,
+		.u.heard = {ALPHA, LAN, w.nodes[ALPHA].incarnation, 2, false}});
+	expect(BRAVO, ALONE, GONE);
+}
+
+/* Silence again before ctl has spoken: alone as before. */
+static void
+R8_tie_falls_silent(void **state)
+{
+	(void)state;
+	tie();
+	heartbeat(ALPHA, LAN);
+	expect(BRAVO, DOUBT, GONE);
+	cut_both(true);
+	run(TAKEOVER + 1);
+	expect(BRAVO, ALONE, GONE);
+	assert_true(w.nodes[BRAVO].disk.solo);
 }
 
 /* One-way loss: alpha is heard by nobody and hears it was replaced. */
@@ -319,6 +412,67 @@ R9_isolated_briefly(void **state)
 	expect(ALPHA, PAIRED, ALIVE);
 	assert_true(w.nodes[ALPHA].epoch == 1);
 	noted(ALPHA, "[R9] carrier is back on lan");
+}
+
+/*
+ * Direct cables: the other machine has lost its power, and with it went every
+ * link's carrier.  The LAN, where the addresses are, still has one.
+ */
+static void
+R9_direct_cables(void **state)
+{
+	(void)state;
+	w.outside = true;
+	both_paired();
+	daemon_end(ALPHA);
+	carrier(BRAVO, CROSS, false);
+	carrier(BRAVO, LAN, false);
+	expect(BRAVO, PAIRED, ALIVE);
+	run(TAKEOVER + HEARTBEAT + DISK);
+	expect(BRAVO, ALONE, GONE);
+	noted(BRAVO, "[R3] alpha is gone: all links fell silent at once");
+}
+
+/* The last of all interfaces decides, whichever it is; and the first back. */
+static void
+R9_every_interface(void **state)
+{
+	(void)state;
+	w.outside = true;
+	both_paired();
+	carrier(ALPHA, MB_OUTSIDE, false);
+	carrier(ALPHA, CROSS, false);
+	expect(ALPHA, PAIRED, ALIVE);
+	carrier(ALPHA, LAN, false);
+	expect(ALPHA, ISOLATED, ALIVE);
+	noted(ALPHA, "[R9] carrier lost on every own interface");
+	carrier(ALPHA, MB_OUTSIDE, true);
+	noted(ALPHA, "[R9] carrier is back on an interface of addresses");
+	run(1);
+	expect(ALPHA, PAIRED, ALIVE);
+	carrier(ALPHA, LAN, false);
+	expect(ALPHA, PAIRED, ALIVE);
+	carrier(ALPHA, MB_OUTSIDE, false);
+	expect(ALPHA, ISOLATED, ALIVE);
+}
+
+/* A ping node answers, by an interface that the file does not name. */
+static void
+R9_pings_deny_isolation(void **state)
+{
+	(void)state;
+	w.pings = true;
+	both_paired();
+	carrier(ALPHA, CROSS, false);
+	carrier(ALPHA, LAN, false);
+	expect(ALPHA, PAIRED, ALIVE);
+	pings(ALPHA, false);
+	expect(ALPHA, ISOLATED, ALIVE);
+	noted(ALPHA, "[R9] carrier lost on every own interface");
+	/* By its carriers, so they end it. */
+	carrier(ALPHA, LAN, true);
+	run(1);
+	expect(ALPHA, PAIRED, ALIVE);
 }
 
 /* With nobody to hand over to, a pulled cable changes nothing. */
@@ -470,10 +624,18 @@ main(void)
 	    T(R8_thawed_alone),
 	    T(R8_seeded_meanwhile),
 	    T(R8_conflict),
+	    T(R8_tie_is_heard_at_once),
+	    T(R8_tie_is_kept),
+	    T(R8_higher_epoch_keeps),
+	    T(R8_no_tie_with_an_idle_peer),
+	    T(R8_tie_falls_silent),
 	    T(R8_one_way),
 	    T(R8_newer_epoch_seen),
 	    T(R9_isolated),
 	    T(R9_isolated_briefly),
+	    T(R9_direct_cables),
+	    T(R9_every_interface),
+	    T(R9_pings_deny_isolation),
 	    T(R9_alone_keeps),
 	    T(goodbye),
 	    T(goodbye_of_both),

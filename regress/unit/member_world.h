@@ -65,6 +65,7 @@ static struct world {
 	bool ctl_cut;
 	bool wait; /* silent peer wait */
 	bool fences, voters, pings, one_domain;
+	bool outside; /* addresses are on an interface that bears no link */
 	struct packet queue[64];
 	unsigned n_queue;
 } w;
@@ -244,6 +245,7 @@ daemon_start(uint8_t id)
 	    .voters = w.voters,
 	    .self_demote_ms = DEMOTE,
 	    .pings = w.pings,
+	    .outside = w.outside,
 	    .domain = {0, w.one_domain ? 0 : 1}};
 	struct node *n = &w.nodes[id];
 
@@ -289,7 +291,8 @@ heartbeat(uint8_t from, uint8_t link)
 		return;
 	step((uint8_t)(3 - from),
 	    (struct mb_event){.type = MB_EV_HEARD,
-		.u.heard = {from, link, n->incarnation, n->epoch}});
+		.u.heard = {from, link, n->incarnation, n->epoch,
+		    n->self == MB_PAIRED || n->self == MB_ALONE}});
 	deliver();
 }
 
