@@ -8,10 +8,17 @@
 #include <string.h>
 #include <sysexits.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "drive_int.h"
 #include "log.h"
 #include "rule.h"
+
+enum {
+	/* A second in all. */
+	DYING_TRIES = 20,
+	DYING_NAP_US = 50 * 1000,
+};
 
 void
 drive_ctl_follow(struct drive *d, uint64_t token)
@@ -430,14 +437,30 @@ drive_reply(void *ctx, uint64_t token, int code, const char *text)
 	ctl_done(d->ctl, token, code, code == 0 ? NULL : text, o);
 }
 
+/*
+ * True if it is worth another try: a process that was killed a moment ago
+ * keeps its sockets until the last of its threads has ended.
+ */
+static bool
+may_be_dying(unsigned *tries)
+{
+	if (errno != EADDRINUSE || (*tries)++ >= DYING_TRIES)
+		return false;
+	usleep(DYING_NAP_US);
+	return true;
+}
+
 int
 drive_ctl_new(struct drive *d)
 {
 	static const struct ctl_cb cb = {.request = request, .gone = gone};
 	char path[HAD_PATH_MAX + 16];
+	unsigned tries = 0;
 
 	snprintf(path, sizeof(path), "%s/ctl.sock", d->o.run_dir);
-	d->ctl = ctl_new(d->event, path, &cb, d);
+	do
+		d->ctl = ctl_new(d->event, path, &cb, d);
+	while (d->ctl == NULL && may_be_dying(&tries));
 	if (d->ctl == NULL && errno == EADDRINUSE)
 		log_warnx("control: another had answers at %s", path);
 	else if (d->ctl == NULL)
@@ -524,9 +547,14 @@ drive_locks_new(struct drive *d)
 	    .clients_max = ND_LOCK_CLIENTS,
 	    .uid_clients_max = ND_LOCK_CLIENTS / 2,
 	    .queue_bytes = 1 << 20};
+	unsigned tries = 0;
+	int got;
 
 	snprintf(path, sizeof(path), "%s/lock.sock", d->o.run_dir);
-	if (lks_new(&d->locks, d->event, &c, &cb, d) < 0) {
+	do
+		got = lks_new(&d->locks, d->event, &c, &cb, d);
+	while (got < 0 && may_be_dying(&tries));
+	if (got < 0) {
 		log_warn("locks: %s", path);
 		return -1;
 	}

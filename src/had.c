@@ -108,6 +108,21 @@ make_dir(const char *path, mode_t mode)
 		fatal("%s", path);
 }
 
+/* What is relative means something else once the daemon has left for "/". */
+static void
+absolute(const char **path)
+{
+	char cwd[HAD_PATH_MAX];
+	char *whole; /* for as long as the process lives */
+
+	if (**path == '/')
+		return;
+	if (getcwd(cwd, sizeof(cwd)) == NULL ||
+	    asprintf(&whole, "%s/%s", cwd, *path) < 0)
+		fatal("%s", *path);
+	*path = whole;
+}
+
 /*
  * The daemon serves a block device to its own machine: it must not wait for
  * memory that only its own writes can free.
@@ -164,6 +179,10 @@ main(int argc, char **argv)
 		fatalx("daemon: must be root");
 	make_dir(o.run_dir, 0755);
 	make_dir(o.state_dir, 0700);
+	absolute(&o.conf_path);
+	absolute(&o.key_path);
+	absolute(&o.run_dir);
+	absolute(&o.state_dir);
 	if (!debug && getenv("NOTIFY_SOCKET") == NULL && daemon(0, 0) < 0)
 		fatal("daemon");
 	harden();

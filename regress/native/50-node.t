@@ -111,7 +111,6 @@ had_kill alpha
 check "killed: the address is there, and silent" has_address $VIP
 check "killed: IPv4 is silent" silent $VIP
 check "killed: IPv6 is silent" silent $VIP6
-on alpha rm -f /run/had/ctl.sock
 had_start alpha
 check "the next daemon starts it" wait_for 10 service_is running
 is "$(order)" "-two -one +one +two" "what was left was stopped first"
@@ -147,11 +146,18 @@ else
 	conf true
 	sed -i '/^address web {/i node bravo {\n\tid 2\n\tkey "sha256:'"$(printf '%064d' 7)"'"\n\tlink lan 192.0.2.12 interface "lan0"\n}' "$LAB/had.conf"
 	node_put alpha "$LAB/had.conf" /etc/had/had.conf
-	on alpha rm -f /run/had/ctl.sock
-	had_start alpha
-	check "no SCTP: had ends" wait_for 5 lab_gone alpha had
-	is "$(grep -c SCTP "$(had_log alpha)")" 1 "no SCTP: it says so once"
-	check "no SCTP: it names the fix" grep -q 'has no SCTP.*modprobe sctp' "$(had_log alpha)"
+	out=$LAB/log/no-sctp
+	on alpha timeout 10 "$LAB_BIN/had" -d -f /etc/had/had.conf >"$out" 2>&1
+	is $? 69 "no SCTP: had ends, and its status says so"
+	is "$(grep -c SCTP "$out")" 1 "no SCTP: one line"
+	is "$(grep -c ' error: ' "$out")" 1 "no SCTP: it is an error, and the only one"
+	said() { grep ' error: transport: ' "$out" | grep -qF -- "$1"; }
+	check "no SCTP: it names the kernel" said "this kernel ($(uname -r)) has no SCTP"
+	check "no SCTP: and the module" said "its module sctp is missing or kept from loading"
+	check "no SCTP: the fix" said "modprobe sctp"
+	check "no SCTP: the package" said "linux-image-amd64"
+	check "no SCTP: what blocks it" said "/etc/modprobe.d"
+	is "$(on alpha find /run/had -type s)" "" "no SCTP: no socket is left"
 fi
 nodes_down
 done_testing
