@@ -210,14 +210,24 @@ on_flushed(struct vip *v, const struct vip_event *ev)
 	v->ops->note(v->ctx, HAD_WARN, "", "guard", text);
 }
 
+/* What was promised by a heartbeat is never taken back by an older one. */
+static void
+on_beat(struct vip *v, monotime_t at)
+{
+	ASSERT(!mt_before(v->now, at));
+	if (v->has_beat && mt_before(at, v->beat_at))
+		return;
+	v->has_beat = true;
+	v->beat_at = at;
+}
+
 /* What concerns the node as a whole. */
 static void
 on_node(struct vip *v, const struct vip_event *ev)
 {
 	switch (ev->type) {
 	case VIP_EV_BEAT:
-		v->has_beat = true;
-		v->beat_at = v->now;
+		on_beat(v, ev->u.beat.at.us != 0 ? ev->u.beat.at : v->now);
 		break;
 	case VIP_EV_VOUCH:
 		v->vouched = ev->u.vouch.on;

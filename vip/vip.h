@@ -17,13 +17,27 @@
 
 #include "had.h"
 
-/* One service address.  Its id is its index in the configuration. */
+/*
+ * One service address.  Its id is its index in the configuration.  One with
+ * family 0 is somebody else's business: its id is never used.
+ */
 struct vip_addr_conf {
 	char name[HAD_NAME_MAX];
-	uint8_t family; /* 4 or 6 */
+	uint8_t family; /* 4 or 6, or 0 */
 	uint8_t bytes[16]; /* network order; IPv4 in the first four */
 	uint8_t prefix;
 	char ifname[16];
+	/*
+	 * It is on an interface of its own (ifname), whose hardware address
+	 * this is, and never seen with another one.
+	 */
+	bool has_mac;
+	uint8_t mac[6];
+	/*
+	 * It is announced and resolved, but packets to it are not accepted
+	 * (RFC 9568, Accept_Mode off).
+	 */
+	bool no_accept;
 };
 
 struct vip_conf {
@@ -77,16 +91,18 @@ enum vip_state { VIP_STATES(VIP_STATE_ENUM) VIP_STATE_N };
 const char *vip_state_name(enum vip_state);
 
 /*
- * START     removes what a dead daemon left on the interfaces
+ * START     removes what a dead daemon left on the interfaces; not of
+ *           addresses with family 0
  * TIMER     at or after the time of ops->timer
  * TAKE      this node shall hold address id; ops->done(token) when clients
  *           are served, or when it failed
  * RELEASE   this node shall give it up; ops->done(token) when it is silent
  * VOUCH     on: the daemon is entitled to speak for what it holds; off: the
  *           guard closes at once and stays closed.  A node starts with off.
- * BEAT      heartbeats of this tick were handed to the kernel; now = a time
- *           taken before they were sent.  Renews the lease of everything that
- *           is open, until now + lease_ms, in one batch
+ * BEAT      heartbeats of this tick were handed to the kernel; at, or now if
+ *           that is 0 = a time taken before they were sent.  Renews the lease
+ *           of everything that is open, until that time + lease_ms, in one
+ *           batch; one that is older than the last one changes nothing
  * ADDED     result of ops->addr_add
  * REMOVED   result of ops->addr_del; found = it was there
  * LEASED    result of ops->lease
@@ -125,6 +141,9 @@ struct vip_event {
 		struct {
 			bool on;
 		} vouch;
+		struct {
+			monotime_t at; /* not after now; 0: now */
+		} beat;
 		struct {
 			uint16_t id;
 			bool ok;

@@ -114,6 +114,8 @@ c_start(struct vip *v, struct vip_a *a, const struct vip_event *ev,
     const char **why)
 {
 	(void)ev;
+	if (a->conf.family == 0)
+		return a->state;
 	v->ops->addr_del(v->ctx, a->id);
 	*why = "looking for leftovers";
 	return VIP_REMOVING;
@@ -123,6 +125,7 @@ static enum vip_state
 c_take(struct vip *v, struct vip_a *a, const struct vip_event *ev,
     const char **why)
 {
+	ASSERT(a->conf.family != 0);
 	if (a->token != 0)
 		addr_done(v, a, false, "taken again");
 	a->token = ev->u.order.token;

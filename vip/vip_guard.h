@@ -27,8 +27,15 @@
 
 #include "vip.h"
 
-/* The bit of the packet mark that had uses between its own chains. */
+/*
+ * There may be one guard of each class, independent of one another: tables
+ * had_guard and had_lease for the addresses of services, had_guard_vr and
+ * had_lease_vr for those of virtual routers; each with its bit of the packet
+ * mark, which had uses between its own chains.
+ */
+enum vip_guard_class { VIP_GUARD_SERVICE, VIP_GUARD_ROUTER };
 #define VIP_GUARD_MARK 0x08000000u
+#define VIP_GUARD_MARK_VR 0x04000000u
 
 struct vip_guard_cb {
 	/*
@@ -39,7 +46,12 @@ struct vip_guard_cb {
 };
 
 struct vip_guard_conf {
-	const struct vip_addr_conf *addrs; /* borrowed by vip_guard_new */
+	/*
+	 * Borrowed by vip_guard_new.  Those of family 0 are skipped, but
+	 * counted: ids are indexes here.  For one with has_mac not its own
+	 * interface is guarded, but those below, which must be in ifnames.
+	 */
+	const struct vip_addr_conf *addrs;
 	uint16_t n;
 	/*
 	 * Interfaces to guard beside those of the addresses: every one over
@@ -48,6 +60,7 @@ struct vip_guard_conf {
 	 */
 	const char (*ifnames)[16]; /* borrowed by vip_guard_new */
 	uint16_t n_ifnames;
+	enum vip_guard_class class;
 };
 
 struct vip_guard;
@@ -68,8 +81,9 @@ void vip_guard_free(struct vip_guard *, bool remove);
 
 /*
  * Lets exactly the addresses of open speak until the time given
- * (CLOCK_BOOTTIME).  If that has already passed or is less than 10 ms off,
- * which happens when the process was stopped in between, everything is closed:
+ * (CLOCK_BOOTTIME).  If that has already passed or is less than a tick of the
+ * kernel off (see vip_guard_tick_us), which happens when the process was
+ * stopped in between, everything is closed:
  * -1 and ETIMEDOUT.  With open empty, until means nothing.  One batch, atomic,
  * some 15 us if only the time has changed.  0, or -1, errno and
  * vip_guard_error; then what was open before stays open until its own time has
@@ -77,6 +91,22 @@ void vip_guard_free(struct vip_guard *, bool remove);
  */
 int vip_guard_lease(
     struct vip_guard *, const struct vip_set *open, monotime_t until);
+
+/*
+ * The kernel counts a lease in ticks: it ends up to two of them early, never
+ * late.  So a lease must be longer than two ticks and what lies between two
+ * renewals.
+ */
+uint32_t vip_guard_tick_us(void);
+
+/*
+ * The primary IPv4 address of an interface below one with has_mac (4 bytes;
+ * NULL: none).  Where this machine itself asks there for a neighbour on
+ * behalf of such an address, it asks in the name of the primary address
+ * instead; without one it cannot ask.  0, or -1, errno and vip_guard_error.
+ */
+int vip_guard_primary(
+    struct vip_guard *, const char *ifname, const uint8_t *addr);
 
 /* Text of the last failure, "egress chain: Operation not supported". */
 const char *vip_guard_error(const struct vip_guard *);
