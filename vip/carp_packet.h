@@ -34,7 +34,7 @@ enum {
 	X(INTERVAL, "interval") /* advbase and advskew both zero */ \
 	X(DIGEST, "digest") /* another password or other addresses */ \
 	X(REPLAY, "replay") /* the counter was heard before */ \
-	X(RESTART, "restart") /* another counter, and not silent before */
+	X(RESTART, "restart") /* jumps, although its sender counts */
 
 #define X(id, name) CARP_R_##id,
 enum carp_reject { CARP_OK, CARP_REJECTS(X) CARP_REJECTS_N };

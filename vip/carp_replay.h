@@ -3,26 +3,28 @@
  * Which CARP counters were heard, so that nobody plays an advertisement twice.
  * Pure; one per vhid, fed with advertisements whose digest is right.
  *
- * A sender starts at a random 64-bit counter and adds a little with every
- * advertisement: a run.  The digest covers the counter, not the sender's
- * address, so what is remembered are runs, whoever sent them:
+ * OpenBSD, FreeBSD and had start at a random 64-bit counter and add a little
+ * with every advertisement: a run.  ucarp takes a random counter each time.
+ * The digest covers the counter, but not the sender's address, so counters are
+ * remembered whoever sent them:
  *
- *  - A counter inside a run that is remembered is a replay, always, from any
- *    address.
- *  - A counter shortly after a run continues it (OpenBSD shares one run
- *    between its IPv4 and its IPv6 address).
- *  - Any other counter is a new run: a new sender's, or that of one that has
- *    started again.  It is taken from an address that was silent for quiet_us,
- *    and refused from one that still speaks: else a single old advertisement
- *    could shut out the sender it was recorded from.
+ *  - One that was heard, or lies within a run, is a replay: always, and from
+ *    any address.
+ *  - One shortly after a run continues it.  (OpenBSD shares one run between
+ *    its IPv4 and its IPv6 address.)  One shortly after a lone counter makes a
+ *    run with it.
+ *  - Any other is new: of a new sender, of one that has started again, or of
+ *    ucarp.  It is refused from an address whose run goes on, that is, was
+ *    heard within quiet_us: a sender that counts does not jump while it
+ *    lives.  Else it is taken, as a lone counter.
  *
  * quiet_us should be the time after which the sender counts as dead less one
- * of its intervals: then one that starts again within that time is heard again
- * before it is given up, and no advertisement is believed that contradicts a
- * living sender.
+ * of its intervals: one that starts again is then heard before it is given up,
+ * so that its restart alone never makes a second master.
  *
- * What this cannot do: know a run from before it began to listen, or one that
- * CARP_RUNS_MAX later ones have displaced.
+ * What this cannot do: know what was sent before it began to listen; know a
+ * run that CARP_RUNS_MAX later ones displaced, or a lone counter that
+ * CARP_LONE_MAX later ones did, which with ucarp is that many adverts.
  */
 #ifndef CARP_REPLAY_H
 #define CARP_REPLAY_H
@@ -30,20 +32,25 @@
 #include "carp_packet.h"
 
 enum {
-	CARP_RUNS_MAX = 16,
-	CARP_RUN_GAP = 1 << 16, /* so many lost ones still continue a run */
+	CARP_RUNS_MAX = 8,
+	CARP_LONE_MAX = 128,
+	CARP_RUN_GAP = 1 << 16, /* so many steps still continue a run */
 };
 
 struct carp_run {
 	uint64_t first, last; /* counters heard, both included */
 	monotime_t heard; /* last */
-	uint8_t family; /* of the sender heard last; 0: the own run */
-	uint8_t src[16];
+	uint8_t src[16]; /* of the sender heard last */
+	uint8_t family;
 	bool used;
 };
 
 struct carp_replay {
+	struct carp_run own; /* what was sent from here */
 	struct carp_run runs[CARP_RUNS_MAX];
+	uint64_t lone[CARP_LONE_MAX]; /* a ring */
+	unsigned nlone; /* used; all, once it is full */
+	unsigned next; /* to be written */
 };
 
 void carp_replay_init(struct carp_replay *);
@@ -56,6 +63,6 @@ enum carp_reject carp_replay_check(struct carp_replay *,
     const struct carp_packet *, monotime_t now, int64_t quiet_us);
 
 /* Remembers an own advertisement: it may not come back from another address. */
-void carp_replay_sent(struct carp_replay *, uint64_t counter, monotime_t now);
+void carp_replay_sent(struct carp_replay *, uint64_t counter);
 
 #endif
