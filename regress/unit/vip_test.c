@@ -186,6 +186,13 @@ beat(int64_t ms)
 }
 
 static void
+beat_of(int64_t ms, int64_t at_ms)
+{
+	step(ms, (struct vip_event){
+		     .type = VIP_EV_BEAT, .u.beat = {{at_ms * 1000}}});
+}
+
+static void
 added(int64_t ms, uint16_t id, const char *error)
 {
 	step(ms, (struct vip_event){.type = VIP_EV_ADDED,
@@ -721,6 +728,68 @@ test_orders_cross(void **state)
 	       "timer 1100; ");
 }
 
+/* The lease counts from when the heartbeat left, not from when that is told. */
+static void
+test_beat_counts_from_its_own_time(void **state)
+{
+	(void)state;
+	web_up();
+	beat_of(1030, 1010);
+	expect("lease web until 1110; ");
+	leased(1030, NULL);
+	expect("");
+	/* An older one takes back nothing of what was promised. */
+	beat_of(1040, 1005);
+	expect("lease web until 1110; ");
+	/* One that is as old as the lease is no renewal. */
+	beat_of(1109, 1009);
+	expect("lease web until 1110; ");
+	timer(1110);
+	expect("lapsed; lease nothing; timer off; ");
+}
+
+/* Nor does one that is over already open anything. */
+static void
+test_first_beat_is_too_old(void **state)
+{
+	(void)state;
+	vouch(1000, true);
+	take(1000, WEB, 7);
+	added(1000, WEB, NULL);
+	beat_of(1001, 901);
+	expect("add web; lease nothing; lease nothing; ");
+	leased(1001, NULL);
+	assert_int_equal(vip_state(v, WEB), VIP_OPENING);
+	beat_of(1002, 903);
+	expect("lease web until 1003; ");
+}
+
+/* Of an address with family 0 nothing is said and nothing is touched. */
+static void
+test_family_0_is_skipped(void **state)
+{
+	static const struct vip_addr_conf two[] = {
+	    {.name = "vr"}, {"db", 4, {192, 0, 2, 81}, 24, "eno2"}};
+	struct vip_conf conf = {two, NITEMS(two), LEASE};
+	struct vip_status s;
+
+	(void)state;
+	teardown(NULL);
+	v = vip_new(&conf, &ops, NULL);
+	assert_non_null(v);
+	start(1000);
+	expect("del db; ");
+	vouch(1001, true);
+	carrier(1001, "", false);
+	beat(1001);
+	expect("");
+	assert_int_equal(vip_state(v, 0), VIP_OFF);
+	assert_int_equal(vip_state(v, 1), VIP_REMOVING);
+	vip_status(v, &s);
+	assert_int_equal(s.n, 2);
+	assert_false(s.addrs[0].present);
+}
+
 /* Every state answers every event without an assertion. */
 static void
 test_table_is_total(void **state)
@@ -787,6 +856,9 @@ main(void)
 	    T(carrier_comes_back),
 	    T(flushed_is_counted),
 	    T(orders_cross),
+	    T(beat_counts_from_its_own_time),
+	    T(first_beat_is_too_old),
+	    T(family_0_is_skipped),
 	    T(table_is_total),
 	};
 
