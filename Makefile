@@ -89,6 +89,15 @@ CORE := \
 	sctp/link.c \
 	vip/vip.c \
 	vip/vip_cell.c \
+	vip/vr.c \
+	vip/vr_advert.c \
+	vip/vr_cell.c \
+	vip/vr_conf.c \
+	vip/vr_group.c \
+	vip/vr_peer.c \
+	vip/vr_split.c \
+	vip/vr_status.c \
+	vip/vr_time.c \
 	mirror/mirror.c \
 	mirror/mload.c \
 	mirror/msave.c \
@@ -221,6 +230,7 @@ HALOCK := \
 
 SIM := $(wildcard regress/sim/*.c)
 ARB_EX := $(wildcard regress/exhaust/arb_*.c)
+MIR_EX := $(wildcard regress/exhaust/mir_*.c)
 TESTS := $(wildcard regress/unit/*_test.c)
 FUZZ := $(wildcard regress/fuzz/*_fuzz.c)
 TOOLS := $(wildcard regress/lab/tools/*.c) $(wildcard regress/bench/tools/*.c) \
@@ -277,7 +287,7 @@ BINS := $(if $(wildcard src/had.c),$(O)/had) \
 	$(if $(wildcard src/hactl.c),$(O)/hactl) \
 	$(if $(wildcard src/witness.c),$(O)/had-witness) \
 	$(if $(HALOCK),$(O)/libhalock.a $(O)/libhalock.so)
-SIMBIN := $(if $(SIM),$(O)/sim $(O)/arb_ex)
+SIMBIN := $(if $(SIM),$(O)/sim $(O)/arb_ex $(O)/mir_ex)
 TESTBINS := $(patsubst regress/unit/%.c,$(O)/unit/%,$(TESTS))
 TOOLBINS := $(patsubst %.c,$(O)/tools/%,$(notdir $(TOOLS)))
 
@@ -355,6 +365,11 @@ $(O)/arb_ex: $(call obj,$(ARB_EX)) $(O)/libpure.a
 	$(call SAY,LD,$@)
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) $(LDOPT) -o $@ \
 	    $(call obj,$(ARB_EX)) $(O)/libpure.a -lbsd -lxxhash
+
+$(O)/mir_ex: $(call obj,$(MIR_EX)) $(O)/libpure.a
+	$(call SAY,LD,$@)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) $(LDOPT) -o $@ \
+	    $(call obj,$(MIR_EX)) $(O)/libpure.a -lbsd -lxxhash
 
 $(O)/unit/%: $(O)/regress/unit/%.o $(ARCHIVES) $(O)/libhalock.a $(O)/libhactl.a
 	@mkdir -p $(@D)

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Virtual routers: what the peer node says over another path, what it is told,
+ * and when it is believed.  The decision itself is in vr_split.c.
+ */
+#include <string.h>
+
+#include "vr_int.h"
+
+/* What was told is true for a while only. */
+static enum vr_life
+peer_life(const struct vr *v, const struct vr_r *r)
+{
+	const struct vr_if *i = &v->ifs[r->conf.ifx];
+
+	if (r->conf.bound || !mt_before(v->now, i->reach_until))
+		return VR_PEER_UNKNOWN;
+	if (i->reach.life == VR_PEER_ALIVE && !mt_before(v->now, r->peer_until))
+		return VR_PEER_UNKNOWN;
+	return i->reach.life;
+}
+
+static uint8_t
+word_priority(const struct vr_r *r)
+{
+	return r->conf.proto == VR_CARP ? 255 - vr_carp_demote(r) : r->priority;
+}
+
+static uint16_t
+word_rank(const struct vr_r *r)
+{
+	if (r->conf.proto != VR_CARP)
+		return 0;
+	return (uint16_t)(0xffff - (r->conf.advbase * 256 + vr_carp_skew(r)));
+}
+
+/* Than the peer.  Equal ones: VRRP prefers the higher address, CARP the lower.
+ */
+bool
+vr_better(const struct vr_r *r)
+{
+	int cmp;
+
+	if (word_priority(r) != r->peer.priority)
+		return word_priority(r) > r->peer.priority;
+	if (word_rank(r) != r->peer.rank)
+		return word_rank(r) > r->peer.rank;
+	cmp = memcmp(r->conf.own_addr, r->peer.addr, vr_addr_len(r));
+	return r->conf.proto == VR_CARP ? cmp < 0 : cmp > 0;
+}
+
+/* CARP takes from who is demoted more, whatever it is configured to. */
+static bool
+preempts_peer(const struct vr_r *r)
+{
+	if (!vr_better(r))
+		return false;
+	return vr_preempts(r) || (r->conf.proto == VR_CARP && !r->yield &&
+				     word_priority(r) > r->peer.priority);
+}
+
+static bool
+hears_third(const struct vr *v, const struct vr_r *r)
+{
+	if (r->state != VR_BACKUP)
+		return false;
+	if (mt_before(v->now, r->worse_at))
+		return true;
+	return r->has_master && mt_before(v->now, r->down_at) &&
+	       !vr_is_peer(r, r->master);
+}
+
+static enum vr_verdict
+verdict(
+    const struct vr *v, const struct vr_r *r, bool timed_out, const char **why)
+{
+	const struct vr_reach *reach = &v->ifs[r->conf.ifx].reach;
+	struct vr_split s = {
+	    .active = r->state == VR_ACTIVE,
+	    .timed_out = timed_out,
+	    .third = hears_third(v, r),
+	    .beats_third = mt_before(v->now, r->worse_at),
+	    .peer_was = r->peer_was,
+	    .waited = r->waited,
+	    .better = vr_better(r),
+	    .life = peer_life(v, r),
+	    .own_lan = reach->own_lan_ok,
+	    .peer_lan = reach->peer_lan_ok,
+	    .peer_holds = r->peer.holds,
+	    .peer_able = r->peer.able,
+	    .peer_wants = r->peer.wants,
+	    .peer_third = r->peer.third,
+	};
+
+	return vr_split(&s, why);
+}
+
+/* A sync group takes only if nothing is against it for any of its members. */
+static bool
+must_wait(const struct vr *v, const struct vr_r *r, const char **why)
+{
+	uint16_t i;
+
+	if (verdict(v, r, true, why) == VR_WAIT)
+		return true;
+	for (i = 0; r->conf.group != 0 && i < v->n; i++) {
+		const struct vr_r *m = &v->r[i];
+
+		if (vr_live(m) && m->conf.group == r->conf.group &&
+		    m->state == VR_BACKUP &&
+		    verdict(v, m, true, why) == VR_WAIT)
+			return true;
+	}
+	return false;
+}
+
+void
+vr_try_take(struct vr *v, struct vr_r *r, const char *reason)
+{
+	const char *why;
+
+	ASSERT(r->state == VR_BACKUP && !r->conf.bound);
+	if (mt_before(v->now, r->able_at)) {
+		r->down_at = r->able_at;
+		return;
+	}
+	if (!must_wait(v, r, &why)) {
+		vr_go(v, r, VR_ACTIVE, false, reason);
+		return;
+	}
+	r->waits++;
+	r->waited = !r->peer.holds && !r->peer.third;
+	if (!r->waiting)
+		vr_note(v, r, HAD_WARN, "", why);
+	r->waiting = true;
+	vr_listen(v, r);
+	/* Without a newer word the old one does not hold for longer. */
+	if (mt_before(v->now, v->ifs[r->conf.ifx].reach_until))
+		r->down_at =
+		    mt_min(r->down_at, v->ifs[r->conf.ifx].reach_until);
+	if (mt_before(v->now, r->peer_until))
+		r->down_at = mt_min(r->down_at, r->peer_until);
+}
+
+static void
+peer_lives(struct vr *v, struct vr_r *r)
+{
+	if (r->state == VR_ACTIVE)
+		return;
+	if (!r->peer.holds) {
+		r->peer_was = r->peer_was && !r->peer.third;
+		return;
+	}
+	r->peer_was = true;
+	r->waited = false;
+	/* If something worse holds, the delay is counted from here on. */
+	if (r->state == VR_BACKUP && preempts_peer(r) &&
+	    r->preempt_at.us == INT64_MAX)
+		r->preempt_at = mt_add_ms(v->now, r->conf.preempt_delay_ms);
+}
+
+void
+vr_peer_eval(struct vr *v, struct vr_r *r)
+{
+	const char *why;
+	enum vr_verdict what;
+
+	if (r->conf.bound)
+		return;
+	if (peer_life(v, r) == VR_PEER_ALIVE)
+		peer_lives(v, r);
+	if (r->state == VR_INIT)
+		return;
+	what = verdict(v, r, false, &why);
+	if (what == VR_YIELD) {
+		ASSERT(r->state == VR_ACTIVE);
+		vr_go(v, r, VR_BACKUP, true, why);
+	} else if (what == VR_TAKE) {
+		ASSERT(r->state == VR_BACKUP);
+		vr_try_take(v, r, why);
+	}
+}
+
+void
+vr_peer_make(const struct vr *v, const struct vr_r *r, struct vr_peer *p)
+{
+	memset(p, 0, sizeof(*p));
+	p->holds = r->state == VR_ACTIVE || r->addr != VR_ADDR_NONE;
+	p->able = r->state == VR_BACKUP && !mt_before(v->now, r->able_at);
+	p->wants = p->able && peer_life(v, r) == VR_PEER_ALIVE &&
+		   r->peer.holds && preempts_peer(r) &&
+		   !mt_before(v->now, r->preempt_at);
+	p->third = hears_third(v, r);
+	p->priority = word_priority(r);
+	p->rank = word_rank(r);
+	memcpy(p->addr, r->conf.own_addr, vr_addr_len(r));
+}
+
+/* Each change once. */
+void
+vr_tell(struct vr *v, struct vr_r *r)
+{
+	struct vr_peer p;
+	const struct vr_peer *q = &r->told;
+
+	if (r->conf.bound || !r->used)
+		return;
+	vr_peer_make(v, r, &p);
+	if (r->has_told && p.holds == q->holds && p.able == q->able &&
+	    p.wants == q->wants && p.third == q->third &&
+	    p.priority == q->priority && p.rank == q->rank &&
+	    memcmp(p.addr, q->addr, sizeof(p.addr)) == 0)
+		return;
+	r->told = p;
+	r->has_told = true;
+	v->ops->tell(v->ctx, r->id, &p);
+}
