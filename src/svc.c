@@ -452,6 +452,8 @@ dispatch(struct svc *s, const struct svc_event *e)
 		break;
 	case SVC_EV_ADDRESS:
 		ASSERT(e->u.address.id < HAD_ADDRESSES_MAX);
+		if (!e->u.address.usable && !s->unusable[e->u.address.id])
+			s->cut_at = s->now;
 		s->unusable[e->u.address.id] = !e->u.address.usable;
 		break;
 	case SVC_EV_OP:

@@ -195,6 +195,7 @@ struct svc {
 	monotime_t table_at;
 	struct volume volumes[HAD_VOLUMES_MAX];
 	bool unusable[HAD_ADDRESSES_MAX];
+	monotime_t cut_at; /* the last of them became so */
 	struct slot slots[SVC_SLOTS];
 	/* The last request of the peer that was answered, and how. */
 	struct {

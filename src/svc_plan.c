@@ -277,6 +277,16 @@ has_heir(const struct svc *s, const struct unit *u)
 	       u->peer.can > 0 && u->peer.state == SVC_STOPPED;
 }
 
+/*
+ * A switch that dies takes the carrier of both, and one of them hears of it
+ * first: the peer's word is waited for.
+ */
+static monotime_t
+cut_until(const struct svc *s)
+{
+	return mt_add_ms(s->cut_at, s->conf->t.lease_ms);
+}
+
 /* Why would it be better off there?  NULL: it would not. */
 static const char *
 would_move(const struct svc *s, const struct unit *u, const char **rule)
@@ -284,7 +294,7 @@ would_move(const struct svc *s, const struct unit *u, const char **rule)
 	if (!has_heir(s, u))
 		return NULL;
 	*rule = "R9";
-	if (!svc_reachable(s, u))
+	if (!svc_reachable(s, u) && !mt_before(s->now, cut_until(s)))
 		return "no carrier for its address here: hand over";
 	*rule = "R10";
 	if (u->conf->failback && u->conf->prefer == s->peer &&
@@ -359,6 +369,8 @@ svc_plan_deadline(const struct svc *s, const struct unit *u)
 
 	if (mt_before(s->now, u->hold_until))
 		at = mt_min(at, u->hold_until);
+	if (!svc_reachable(s, u) && mt_before(s->now, cut_until(s)))
+		at = mt_min(at, cut_until(s));
 	if (u->state == SVC_STOPPED && mt_before(s->now, s->settle_until))
 		at = mt_min(at, s->settle_until);
 	if (u->barred && mt_before(s->now, u->retry_at))

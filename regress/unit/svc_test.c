@@ -259,7 +259,7 @@ R9_isolated_hands_over(void **state)
 				       "isolated");
 }
 
-/* The LAN port is down here and not there: the service moves at once. */
+/* The LAN port is down here and not there: the service moves after a lease. */
 static void
 R9_address_without_carrier(void **state)
 {
@@ -269,7 +269,9 @@ R9_address_without_carrier(void **state)
 	shop_on_alpha();
 	step(ALPHA, e);
 	deliver();
-	run(20);
+	run(w.conf.t.lease_ms - 20);
+	expect(ALPHA, SHOP, RUNNING);
+	run(40);
 	expect(ALPHA, SHOP, STOPPED);
 	expect(BRAVO, SHOP, RUNNING);
 	expect(ALPHA, WEB, RUNNING);
@@ -291,6 +293,24 @@ R9_no_carrier_anywhere(void **state)
 	deliver();
 	run(5000);
 	expect(ALPHA, SHOP, RUNNING);
+}
+
+/* The switch dies: one of them hears of it first, and does not hand over. */
+static void
+R9_both_lose_their_carrier(void **state)
+{
+	struct svc_event e = {.type = SVC_EV_ADDRESS};
+
+	(void)state;
+	shop_on_alpha();
+	step(ALPHA, e);
+	deliver();
+	run(50);
+	step(BRAVO, e);
+	deliver();
+	run(5000);
+	expect(ALPHA, SHOP, RUNNING);
+	assert_null(strstr(w.nodes[ALPHA].notes, "hand over"));
 }
 
 static void
@@ -552,7 +572,7 @@ R10_carrier_does_not_move_it_back(void **state)
 	shop_on_alpha();
 	step(ALPHA, e);
 	deliver();
-	run(50);
+	run(w.conf.t.lease_ms + 50);
 	expect(BRAVO, SHOP, RUNNING);
 	e.u.address.usable = true;
 	step(ALPHA, e);
@@ -692,6 +712,7 @@ main(void)
 	    T(R9_isolated_hands_over),
 	    T(R9_address_without_carrier),
 	    T(R9_no_carrier_anywhere),
+	    T(R9_both_lose_their_carrier),
 	    T(R10_no_failback),
 	    T(R10_failback_when_configured),
 	    T(R10_ping_pong_of_deaths_ends),
