@@ -245,6 +245,66 @@ R3_adverts_are_life(struct world *w)
 	scene_end(w);
 }
 
+/* Whoever has an address answers the other one that asks for it. */
+static void
+ask_for_addresses(struct world *w)
+{
+	for (unsigned i = 0; i < HOSTS; i++) {
+		struct host *h = &w->host[i];
+
+		for (unsigned id = 0; id < ADDRESSES; id++) {
+			struct mail *m;
+
+			if (!h->running || !answers(other(h), id) ||
+			    !link_works(w, LAN))
+				continue;
+			m = mail_new(h, ND_EV_ADVERT, FROM_PING);
+			m->e.u.advert.kind = ND_ADVERT_ARP;
+			m->e.u.advert.address = (uint16_t)id;
+			deliver_in(h, m, 300);
+		}
+	}
+}
+
+/* R3: SCTP is silent, but its guard is open: each keeps what it holds. */
+static void
+R3_answers_are_life(struct world *w)
+{
+	scene_begin(w);
+	operator(bravo(w), ND_OP_TAKEOVER, 1, 0);
+	run_ms(w, 3000);
+	for (unsigned i = 2; i < ASSOCS; i++)
+		w->assoc[i].mute = true;
+	for (unsigned i = 0; i < 100; i++) {
+		ask_for_addresses(w);
+		run_ms(w, 50);
+	}
+	expect(w, runs_on(w, 0) == 0 && runs_on(w, 1) == 1, "nothing moves");
+	expect(w,
+	    self_of(alpha(w)) == MB_PAIRED && self_of(bravo(w)) == MB_PAIRED,
+	    "nobody acts");
+	for (unsigned i = 2; i < ASSOCS; i++)
+		w->assoc[i].mute = false;
+	scene_end(w);
+}
+
+/* R3: what answers before its guard has closed may be frozen all the same. */
+static void
+R3_early_answers_prove_nothing(struct world *w)
+{
+	unsigned asked = 0;
+
+	scene_begin(w);
+	daemon_pause(alpha(w));
+	for (; answers(alpha(w), 0) && asked < 1000; asked++) {
+		ask_for_addresses(w);
+		run_ms(w, 1);
+	}
+	expect(w, asked > w->conf->t.lease_ms / 2, "alpha answers for a while");
+	expect(w, run_till(w, bravo_runs, 2000), "bravo runs the service");
+	scene_end(w);
+}
+
 /* R4: in a cut both could fire: the one that holds data does, first. */
 static void
 R4_active_fires_first(struct world *w)
@@ -255,6 +315,23 @@ R4_active_fires_first(struct world *w)
 	run_ms(w, 4000);
 	expect(w, w->fenced == 1 && bravo(w)->resets == 1, "bravo was fenced");
 	expect(w, runs_on(w, 0) == 0, "alpha keeps the service");
+	scene_end(w);
+}
+
+/* R4: who runs on the other's copy has nothing to go on with. */
+static void
+R4_good_copy_fires_first(struct world *w)
+{
+	scene_begin(w);
+	alpha(w)->disk.dead = true;
+	run_ms(w, 5000);
+	expect(w, runs_on(w, 0) == 0, "alpha goes on from bravo's copy");
+	w->stays_off = true;
+	link_cut(w, 0);
+	link_cut(w, LAN);
+	expect(w, run_till(w, bravo_runs, 4500), "bravo runs the service");
+	expect(w, w->fenced == 1 && alpha(w)->resets == 1, "alpha was fenced");
+	alpha(w)->disk.dead = false;
 	scene_end(w);
 }
 
@@ -318,6 +395,25 @@ R6_lease_sticks_to_active(struct world *w)
 	scene_end(w);
 }
 
+/* R6: nor does it get the lease. */
+static void
+R6_lease_for_the_good_copy(struct world *w)
+{
+	scene_begin(w);
+	alpha(w)->disk.dead = true;
+	run_ms(w, 5000);
+	expect(w, runs_on(w, 0) == 0, "alpha goes on from bravo's copy");
+	link_cut(w, 0);
+	link_cut(w, LAN);
+	expect(w, run_till(w, bravo_runs, 10000), "bravo runs the service");
+	expect(w, w->voter[0].holder == 2, "the lease is bravo's");
+	expect(w, self_of(alpha(w)) == MB_INERT, "alpha gave up");
+	daemon_kill(alpha(w));
+	alpha(w)->disk.dead = false;
+	run_ms(w, 1000);
+	scene_end(w);
+}
+
 /* R7: without peer and lease the data stops before the other starts it. */
 static void
 R7_self_demotes(struct world *w)
@@ -355,6 +451,92 @@ R8_machine_stood_still(struct world *w)
 	machine_thaw(alpha(w), false);
 	run_ms(w, 3000);
 	expect(w, bravo_runs(w) && runs_on(w, 0) == 1, "and alone");
+	scene_end(w);
+}
+
+static unsigned
+both_answer_ms(struct world *w)
+{
+	unsigned ms = 0;
+
+	for (; answers(alpha(w), 1) && answers(bravo(w), 1) && ms < 5000; ms++)
+		run_ms(w, 1);
+	return ms;
+}
+
+/*
+ * R8: both acted, at one epoch.  When heartbeats pass again one is silent at
+ * once, though nothing else passes yet.
+ */
+static void
+R8_tie_ends_with_a_heartbeat(struct world *w)
+{
+	unsigned ms;
+
+	scene_begin(w);
+	w->lied = true; /* silent peer takeover, and neither was down */
+	link_cut(w, 0);
+	link_cut(w, LAN);
+	run_ms(w, 1500);
+	expect(w,
+	    self_of(alpha(w)) == MB_ALONE && self_of(bravo(w)) == MB_ALONE &&
+		nd_epoch(alpha(w)->nd) == nd_epoch(bravo(w)->nd),
+	    "both act at the same epoch");
+	expect(w, answers(alpha(w), 1) && answers(bravo(w), 1),
+	    "both answer for an address");
+	for (unsigned l = 0; l < LINKS; l++)
+		for (unsigned d = 0; d < HOSTS; d++)
+			w->link[l].dir[d].clogged = true;
+	link_heal(w, 0);
+	link_heal(w, LAN);
+	ms = both_answer_ms(w);
+	expect(w, ms <= w->conf->t.heartbeat_ms + 5, "for %u ms more", ms);
+	expect(w, self_of(alpha(w)) == MB_ALONE, "alpha goes on");
+	expect(w, self_of(bravo(w)) == MB_DOUBT, "bravo vouches for nothing");
+	for (unsigned l = 0; l < LINKS; l++)
+		for (unsigned d = 0; d < HOSTS; d++)
+			w->link[l].dir[d].clogged = false;
+	expect(w, run_till(w, paired, 5000), "they are a pair again");
+	expect(w, status(alpha(w))->vols[0].conn == MIR_CONN_SPLIT,
+	    "whose data diverged");
+	w->lied = false;
+}
+
+/* Both links are direct cables; the addresses are on another interface. */
+static void
+direct_cables(struct world *w)
+{
+	for (unsigned i = 0; i < HOSTS; i++)
+		snprintf(w->conf->nodes[i].links[LAN].ifname,
+		    sizeof(w->conf->nodes[i].links[LAN].ifname), "x1");
+}
+
+/* R9: the other machine's power takes the carrier of every link away. */
+static void
+R9_direct_cables(struct world *w)
+{
+	direct_cables(w);
+	scene_begin(w);
+	host_power_off(alpha(w));
+	carrier_set(bravo(w), 0, false);
+	carrier_set(bravo(w), LAN, false);
+	expect(w, run_till(w, bravo_runs, 5000), "bravo runs the service");
+	expect(w, self_of(bravo(w)) == MB_ALONE && runs_on(w, 1) == 1,
+	    "and the address: it is not isolated");
+	scene_end(w);
+}
+
+/* R9: the interface that bears addresses, alone: they go where one works. */
+static void
+R9_lan_carrier_hands_over(struct world *w)
+{
+	scene_begin(w);
+	carrier_set(alpha(w), LAN, false);
+	run_ms(w, 5000);
+	expect(w, runs_on(w, 0) == 1 && runs_on(w, 1) == 1,
+	    "bravo runs the services");
+	expect(w, self_of(alpha(w)) == MB_PAIRED && nd_epoch(bravo(w)->nd) == 1,
+	    "in agreement");
 	scene_end(w);
 }
 
@@ -410,6 +592,58 @@ R10_second_takeover_waits(struct world *w)
 	expect(w, runs_on(w, 0) == -1, "there it stays");
 	operator(bravo(w), ND_OP_THAW, 0, 0);
 	expect(w, run_till(w, bravo_runs, 10000), "until an operator thaws it");
+	scene_end(w);
+}
+
+/* R10: each service has a count of its own; and what does not move is told. */
+static void
+R10_counts_each_service(struct world *w)
+{
+	scene_begin(w);
+	operator(bravo(w), ND_OP_TAKEOVER, 1, 0);
+	run_ms(w, 2000);
+	expect(w, runs_on(w, 0) == 0 && runs_on(w, 1) == 1, "one on each");
+	host_power_off(alpha(w));
+	expect(w, run_till(w, bravo_runs, 10000), "bravo took shop by itself");
+	comes_back(w, alpha(w));
+	host_power_off(bravo(w));
+	expect(w, run_till(w, shop_runs, 10000), "alpha took both");
+	comes_back(w, bravo(w));
+	expect(w, runs_on(w, 1) == 0, "both are on alpha");
+	host_power_off(alpha(w));
+	run_ms(w, 10000);
+	expect(w, runs_on(w, 1) == 1, "gate was never taken by bravo: it is");
+	expect(w, runs_on(w, 0) == -1, "shop was: there it stays");
+	expect(w,
+	    status(bravo(w))->health == ND_CRITICAL &&
+		strstr(bravo(w)->st->reason, "shop is frozen (R10)") != NULL,
+	    "and that is an alarm: %s", bravo(w)->st->reason);
+	operator(bravo(w), ND_OP_THAW, 0, 0);
+	expect(w, run_till(w, bravo_runs, 10000), "until an operator thaws it");
+	expect(w, strstr(status(bravo(w))->reason, "R10") == NULL,
+	    "which ends the alarm");
+	scene_end(w);
+}
+
+/* R10: what operators move was not moved by itself. */
+static void
+R10_moves_do_not_count(struct world *w)
+{
+	scene_begin(w);
+	operator(bravo(w), ND_OP_TAKEOVER, 0, 0);
+	run_ms(w, 2000);
+	operator(bravo(w), ND_OP_MOVE, 0, 1);
+	run_ms(w, 2000);
+	operator(alpha(w), ND_OP_STANDBY, -1, 1);
+	run_ms(w, 2000);
+	expect(w, runs_on(w, 0) == 1, "moved three times in six seconds");
+	operator(alpha(w), ND_OP_ONLINE, -1, 1);
+	run_ms(w, 1000);
+	host_power_off(bravo(w));
+	expect(w, run_till(w, shop_runs, 10000), "alpha takes it");
+	comes_back(w, bravo(w));
+	host_power_off(alpha(w));
+	expect(w, run_till(w, bravo_runs, 10000), "so does bravo");
 	scene_end(w);
 }
 
@@ -504,17 +738,26 @@ const struct scene scenes_arb[] = {
     {SCENE(R2_arbiter_ends_jeopardy), W_WITNESS},
     {SCENE(R2_shared_device), W_DOMAIN},
     {SCENE(R3_adverts_are_life), W_ADVERTS},
+    {SCENE(R3_answers_are_life), 0},
+    {SCENE(R3_early_answers_prove_nothing), 0},
     {SCENE(R4_active_fires_first), W_FENCE},
+    {SCENE(R4_good_copy_fires_first), W_FENCE},
     {SCENE(R5_next_level), W_FENCE},
     {SCENE(R5_freezes_until_confirmed), W_FENCE},
     {SCENE(R6_lost_witness_changes_nothing), W_WITNESS | W_WATCHDOG},
     {SCENE(R6_lease_sticks_to_active), W_WITNESS},
+    {SCENE(R6_lease_for_the_good_copy), W_WITNESS},
     {SCENE(R7_self_demotes), W_WITNESS},
     {SCENE(R7_watchdog_resets_the_frozen), W_WITNESS | W_WATCHDOG},
     {SCENE(R8_machine_stood_still), W_WITNESS | W_WATCHDOG},
+    {SCENE(R8_tie_ends_with_a_heartbeat), 0},
+    {SCENE(R9_direct_cables), 0},
+    {SCENE(R9_lan_carrier_hands_over), 0},
     {SCENE(R9_pings_hand_over), W_PINGS},
     {SCENE(R9_never_takes), W_WITNESS | W_PINGS},
     {SCENE(R10_second_takeover_waits), W_WITNESS},
+    {SCENE(R10_counts_each_service), W_WITNESS},
+    {SCENE(R10_moves_do_not_count), W_WITNESS},
     {SCENE(R11_late_check_degrades), W_CHECK},
     {SCENE(R12_self_fence), W_SYSRQ},
     {SCENE(R13_loser_never_fences), W_FENCE | W_WITNESS},
