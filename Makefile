@@ -96,6 +96,7 @@ CORE := \
 	vip/vr_group.c \
 	vip/vr_peer.c \
 	vip/vr_split.c \
+	vip/vr_wire.c \
 	vip/vr_status.c \
 	vip/vr_time.c \
 	mirror/mirror.c \
@@ -127,6 +128,10 @@ NODE := \
 	src/node.c \
 	src/node_member.c \
 	src/node_arb.c \
+	src/node_vr.c \
+	src/node_vr_adv.c \
+	src/node_vr_event.c \
+	src/node_vr_peer.c \
 	src/node_net.c \
 	src/node_session.c \
 	src/node_svc.c \
@@ -181,8 +186,11 @@ DRIVER := \
 	sctp/seal_tls.c \
 	vip/vip_addr.c \
 	vip/vip_guard.c \
+	vip/vip_guard_msg.c \
 	vip/vip_guard_nft.c \
 	vip/vip_announce.c \
+	vip/vr_mac.c \
+	vip/vr_sock.c \
 	mirror/mdisk.c \
 	mirror/nbd.c \
 	mirror/nbd_req.c \

@@ -57,6 +57,8 @@ make_cores(struct nd *nd, const struct nd_disk *disks)
 			return false;
 		mir_status(nd->vols[i].mir, &nd->vols[i].st);
 	}
+	if (!nd_vr_new(nd))
+		return false;
 	return nd->member != NULL && nd->arb != NULL && nd->svc != NULL &&
 	       nd->vip != NULL && nd->lock != NULL;
 }
@@ -108,6 +110,7 @@ nd_free(struct nd *nd)
 	for (unsigned i = 0; i < HAD_VOLUMES_MAX; i++)
 		if (nd->vols[i].mir != NULL)
 			mir_free(nd->vols[i].mir);
+	nd_vr_free(nd);
 	if (nd->lock != NULL)
 		lk_free(nd->lock);
 	if (nd->vip != NULL)
@@ -154,6 +157,12 @@ inner_step(struct nd *nd, struct nd_inner *in)
 		in->u.arb.now = nd->now;
 		arb_step(nd->arb, &in->u.arb);
 		break;
+	case ND_IN_VR:
+		nd_vr_step(nd, &in->u.vr);
+		break;
+	case ND_IN_ELECTED:
+		nd_vr_elected_step(nd, &in->u.vip);
+		break;
 	}
 }
 
@@ -178,6 +187,7 @@ settle(struct nd *nd)
 		} else {
 			nd_vouch(nd);
 			nd_mir_data(nd);
+			nd_vr_settle(nd);
 			if (nd->inner_used == 0)
 				break;
 		}
@@ -219,6 +229,7 @@ timers(struct nd *nd)
 		nd_mir_stop(nd);
 	if (due(nd, &nd->grace_at))
 		nd->views_due = true;
+	nd_vr_timers(nd);
 	nd_beat(nd);
 }
 
@@ -230,7 +241,7 @@ arm(struct nd *nd)
 	at = mt_min(at, mt_min(nd->member_at, nd->svc_at));
 	at = mt_min(at, mt_min(nd->vip_at, nd->lock_at));
 	at = mt_min(at, mt_min(nd->leave_at, nd->grace_at));
-	at = mt_min(at, nd->arb_at);
+	at = mt_min(at, mt_min(nd->arb_at, nd_vr_next(nd)));
 	for (uint16_t i = 0; i < nd->conf->n_volumes; i++)
 		at = mt_min(at, nd->mir_at[i]);
 	if (at.us == nd->armed.us)
@@ -272,6 +283,7 @@ start(struct nd *nd, const struct nd_event *e)
 	m.u.start.record = e->u.start.record;
 	mb_step(nd->member, &m);
 	nd->views_due = true;
+	nd_vr_start(nd);
 }
 
 /*
@@ -285,6 +297,7 @@ thaw(struct nd *nd)
 	int64_t gap_us = mt_sub_us(nd->now, nd->stepped);
 	struct mb_event m = {.type = MB_EV_GAP, .now = nd->now};
 
+	nd_vr_gap(nd, gap_us);
 	if (nd->n_peers == 0 || gap_us <= (int64_t)nd->conf->t.lease_ms * 1000)
 		return;
 	m.u.gap.us = gap_us;
@@ -316,6 +329,8 @@ vip_event(struct nd *nd, const struct nd_event *e)
 {
 	struct vip_event v = e->u.vip;
 
+	if (nd_vr_vip(nd, e))
+		return;
 	v.now = nd->now;
 	vip_step(nd->vip, &v);
 	if (v.type != VIP_EV_CARRIER)
@@ -373,6 +388,9 @@ op_event(struct nd *nd, const struct nd_event *e)
 	case ND_OP_FENCE_TEST:
 	case ND_OP_FENCE_CONFIRM:
 		nd_arb_op(nd, e);
+		return;
+	case ND_OP_RELEASE:
+		nd_vr_op(nd, e);
 		return;
 	case ND_OP_TAKEOVER:
 		s.u.op.op = SVC_OP_TAKEOVER;
@@ -474,8 +492,8 @@ member_event(struct nd *nd, const struct nd_event *e)
 		m.u.domain.other = e->u.domain.other;
 		break;
 	case ND_EV_STOP:
-		m.type = MB_EV_STOP;
-		break;
+		nd_vr_stop(nd);
+		return;
 	default:
 		ASSERT(false);
 	}
@@ -537,6 +555,11 @@ dispatch(struct nd *nd, const struct nd_event *e)
 		break;
 	case ND_EV_WATCHDOG:
 		nd->watchdog_armed = e->u.watchdog.armed;
+		break;
+	case ND_EV_VR_PACKET:
+	case ND_EV_VR_IFACE:
+	case ND_EV_VR_TRACK:
+		nd_vr_event(nd, e);
 		break;
 	case ND_EV_N:
 		ASSERT(false);

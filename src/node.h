@@ -23,6 +23,7 @@
 #include "mirror.h"
 #include "svc.h"
 #include "vip.h"
+#include "vr.h"
 
 enum nd_kind { ND_CTL, ND_BULK, ND_HB, ND_KINDS };
 
@@ -52,6 +53,9 @@ enum nd_ev {
 	ND_EV_DOMAIN,
 	ND_EV_ADVERT,
 	ND_EV_WATCHDOG,
+	ND_EV_VR_PACKET,
+	ND_EV_VR_IFACE,
+	ND_EV_VR_TRACK,
 	ND_EV_STOP,
 	ND_EV_N
 };
@@ -86,12 +90,23 @@ enum nd_op {
 	ND_OP_STOP,
 	ND_OP_FENCE_TEST,
 	ND_OP_FENCE_CONFIRM,
+	ND_OP_RELEASE,
 	ND_OP_N
+};
+
+/* An interface that virtual routers use; see nd_vr_ifaces. */
+struct nd_vr_iface {
+	bool carrier; /* it can send */
+	bool has4, has6;
+	uint8_t mac[6];
+	uint8_t addr4[4]; /* its primary address, which is no service's */
+	uint8_t addr6[16]; /* link-local */
 };
 
 struct nd_event {
 	enum nd_ev type;
 	monotime_t now;
+	bool elected; /* VIP: LEASED and FLUSHED of the elected addresses */
 	/* UP, LOST, REFUSED, KERNEL_ALIVE, MSG; ADVERT: 0 = not known */
 	uint8_t peer;
 	union {
@@ -166,6 +181,28 @@ struct nd_event {
 		struct { /* this node's watchdog runs (R7) */
 			bool armed;
 		} watchdog;
+		/*
+		 * From the IP header on; an interface by its number, see
+		 * nd_vr_ifaces.  Not sent by this node.
+		 */
+		struct {
+			uint16_t ifx;
+			const uint8_t *bytes; /* lent for the step */
+			size_t len;
+		} packet;
+		struct {
+			uint16_t ifx;
+			struct nd_vr_iface facts;
+		} iface;
+		/*
+		 * Of conf.tracks, but not of volumes and services, which the
+		 * node knows itself.
+		 */
+		struct {
+			uint16_t id;
+			bool up;
+			int32_t value; /* of a file with a weight */
+		} track;
 		struct { /* LOCK_OPEN, LOCK_MSG, LOCK_EOF */
 			uint32_t client;
 			uint32_t uid, gid, pid;
@@ -176,7 +213,8 @@ struct nd_event {
 		struct {
 			enum nd_op op;
 			uint64_t token;
-			int service; /* id; -1 = all (TAKEOVER, FREEZE) */
+			int service; /* id; -1 = all (TAKEOVER, FREEZE);
+					RELEASE: router */
 			uint16_t vol; /* RESYNC */
 			uint8_t node; /* SEED, STANDBY, ONLINE, MOVE; RESYNC:
 					 source */
@@ -191,7 +229,13 @@ struct nd_buf {
 };
 
 /* The cores whose states and inputs are a table. */
-enum nd_table { ND_TABLE_MB, ND_TABLE_SVC, ND_TABLE_ARB, ND_TABLE_VIP };
+enum nd_table {
+	ND_TABLE_MB,
+	ND_TABLE_SVC,
+	ND_TABLE_ARB,
+	ND_TABLE_VIP,
+	ND_TABLE_VR,
+};
 
 struct nd_ops {
 	/* One message of n parts; copied before the call returns. */
@@ -215,6 +259,18 @@ struct nd_ops {
 	void (*lease)(void *ctx, uint64_t seq, const struct vip_set *open,
 	    monotime_t until);
 	void (*announce)(void *ctx, uint16_t id);
+	/*
+	 * Virtual routers; may be NULL if the configuration has none.  lease:
+	 * of the elected addresses, which have a guard of their own; answered
+	 * by VIP with elected set.  send: a whole Ethernet frame, or with
+	 * resolve one whose destination's hardware address is not known; they
+	 * may be kept back until flush.
+	 */
+	void (*vr_lease)(void *ctx, uint64_t seq, const struct vip_set *open,
+	    monotime_t until);
+	void (*vr_send)(void *ctx, uint16_t ifx, const uint8_t *frame,
+	    size_t len, bool resolve);
+	void (*vr_flush)(void *ctx);
 	void (*lock_send)(
 	    void *ctx, uint32_t client, const uint8_t *bytes, size_t len);
 	void (*lock_close)(void *ctx, uint32_t client, const char *why);
@@ -309,5 +365,17 @@ bool nd_may_probe(const struct nd *, uint8_t peer, monotime_t now);
 enum mb_peer nd_verdict(const struct nd *, uint8_t peer);
 /* Epoch in force. */
 uint64_t nd_epoch(const struct nd *);
+
+/*
+ * The interfaces that virtual routers of a configuration use, numbered in the
+ * order of the file; returns how many.
+ */
+uint16_t nd_vr_ifaces(const struct conf *, char names[VR_IFS_MAX][16]);
+/* false: there are no routers.  i: number in the configuration. */
+bool nd_router_status(const struct nd *, uint16_t i, struct vr_status *);
+/* Elected addresses only; the others are in nd_status. */
+bool nd_elected_status(const struct nd *, struct vip_status *);
+/* Adverts that are for no router of this node. */
+uint64_t nd_router_strays(const struct nd *);
 
 #endif

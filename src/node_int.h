@@ -59,6 +59,8 @@ enum nd_inner_type {
 	ND_IN_MIR,
 	ND_IN_LOCK,
 	ND_IN_ARB,
+	ND_IN_VR,
+	ND_IN_ELECTED, /* as VIP, for the elected addresses */
 };
 struct nd_inner {
 	enum nd_inner_type type;
@@ -70,6 +72,7 @@ struct nd_inner {
 		struct mir_event mir;
 		struct lk_event lock;
 		struct arb_event arb;
+		struct vr_event vr;
 	} u;
 	char text[128]; /* what a text pointer in u points to */
 };
@@ -103,6 +106,7 @@ struct nd {
 	struct svc *svc;
 	struct vip *vip;
 	struct lk *lock;
+	struct nd_vr *vr; /* NULL: there are no virtual routers */
 	struct nd_vol vols[HAD_VOLUMES_MAX];
 	/* ctx of the ops of each volume */
 	struct nd_vol_ref {
@@ -222,6 +226,29 @@ void nd_mir_step(struct nd *, uint16_t vol, struct mir_event *);
 void nd_mir_views(struct nd *);
 void nd_mir_data(struct nd *); /* tells membership of the copies */
 void nd_mir_peer(struct nd *, struct nd_peer *, bool up);
+
+/* node_vr.c */
+bool nd_vr_new(struct nd *); /* false: no memory */
+void nd_vr_free(struct nd *);
+void nd_vr_start(struct nd *);
+void nd_vr_timers(struct nd *);
+monotime_t nd_vr_next(const struct nd *);
+void nd_vr_event(struct nd *, const struct nd_event *);
+/* A result or an observation; false: not of an elected address. */
+bool nd_vr_vip(struct nd *, const struct nd_event *);
+void nd_vr_step(struct nd *, struct vr_event *);
+void nd_vr_elected_step(struct nd *, struct vip_event *);
+void nd_vr_gap(struct nd *, int64_t us);
+void nd_vr_settle(struct nd *); /* what other cores mean for routers */
+void nd_vr_service(struct nd *, uint16_t service, enum svc_state);
+void nd_vr_stop(struct nd *); /* then membership goes on */
+void nd_vr_op(struct nd *, const struct nd_event *);
+bool nd_elected(const struct nd *, uint16_t address);
+/* node_vr_peer.c */
+void nd_vr_told(
+    struct nd *, struct nd_peer *, const uint8_t *bytes, size_t len);
+void nd_vr_views(struct nd *); /* the peer's verdict may have changed */
+void nd_vr_hello(struct nd *); /* the peer is there: all is told anew */
 
 /* node_lock.c */
 struct lk *nd_lock_new(struct nd *);

@@ -284,5 +284,6 @@ nd_views(struct nd *nd)
 	if (nd->vouch_told)
 		nd_vouch(nd);
 	nd_arb_addresses(nd);
+	nd_vr_views(nd);
 	svc_view(nd);
 }

@@ -234,6 +234,7 @@ hello(struct nd *nd, struct nd_peer *p, const uint8_t *bytes, size_t len)
 		return;
 	}
 	p->hello = true;
+	nd_vr_hello(nd);
 	memcpy(p->version, h.version, sizeof(p->version));
 	p->digest = h.digest;
 	if (h.digest != nd->conf->digest) {
@@ -383,6 +384,9 @@ nd_net_msg(struct nd *nd, const struct nd_event *e)
 		break;
 	case WIRE_EVENTS:
 		nd->ops->told(nd->ctx, p->id, bytes, len);
+		break;
+	case WIRE_ROUTERS:
+		nd_vr_told(nd, p, bytes, len);
 		break;
 	case WIRE_CORE_END:
 		break;

@@ -289,6 +289,7 @@ op_state(void *ctx, uint16_t service, enum svc_state old, enum svc_state new,
 	    svc_state_name(new), reason);
 	nd_note(nd, new == SVC_FAILED ? HAD_ERR : HAD_INFO, "", object, text);
 	nd_arb_service(nd, service, new);
+	nd_vr_service(nd, service, new);
 }
 
 static void
@@ -437,7 +438,8 @@ nd_vip_new(struct nd *nd)
 		const struct conf_address *a = &nd->conf->addresses[i];
 
 		memcpy(addrs[i].name, a->name, sizeof(addrs[i].name));
-		addrs[i].family = a->family;
+		/* 0: another core's. */
+		addrs[i].family = nd_elected(nd, (uint16_t)i) ? 0 : a->family;
 		memcpy(addrs[i].bytes, a->bytes, sizeof(addrs[i].bytes));
 		addrs[i].prefix = a->prefix;
 		memcpy(addrs[i].ifname, a->ifname, sizeof(addrs[i].ifname));

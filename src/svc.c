@@ -551,6 +551,12 @@ status_held(const struct svc *s, const struct unit *u, struct svc_status *st)
 	st->self_fenced |= u->fenced;
 }
 
+bool
+svc_standby(const struct svc *s)
+{
+	return s->standby;
+}
+
 void
 svc_status(const struct svc *s, struct svc_status *st)
 {

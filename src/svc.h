@@ -250,6 +250,8 @@ struct svc_status {
 	bool self_fenced; /* R12 was said: this node is to be reset */
 	enum svc_right right;
 };
+/* Is this node put on standby by an operator? */
+bool svc_standby(const struct svc *);
 void svc_status(const struct svc *, struct svc_status *);
 
 /*

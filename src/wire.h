@@ -23,6 +23,7 @@ enum wire_core {
 	WIRE_OPEN, /* begins a session, see node_session.c */
 	WIRE_STALE, /* answer to an older epoch: the current one (R8) */
 	WIRE_EVENTS, /* timelines, see evlog.h; of any epoch */
+	WIRE_ROUTERS, /* virtual routers, see vr_wire.h; of any epoch */
 	WIRE_CORE_END
 };
 

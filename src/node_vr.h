@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Virtual routers inside the node: what its files share.
+ *
+ * The core of the routers decides who holds elected addresses; a second core
+ * of addresses, with a guard and a lease of its own, holds them.  The first
+ * one keeps those of services, which membership decides about.
+ */
+#ifndef NODE_VR_H
+#define NODE_VR_H
+
+#include "carp_packet.h"
+#include "carp_replay.h"
+#include "node_int.h"
+#include "vr.h"
+#include "vr_wire.h"
+#include "vrrp_packet.h"
+
+/* CARP: its key and what was heard. */
+struct nd_vr_carp {
+	struct carp_key key;
+	struct carp_replay replay;
+};
+
+/* One router, by its number in the configuration. */
+struct nd_vr_router {
+	uint16_t id; /* in the core; VR_NONE: none yet */
+	uint16_t ifx;
+	/* An order to the addresses under way. */
+	uint32_t seq;
+	uint16_t pending; /* addresses that have not answered */
+	bool taking, failed;
+	monotime_t sent_at; /* the last advert that left; us 0 = none */
+	monotime_t heard_at; /* the last one of the peer node */
+	bool ordered; /* bound: told ACTIVE */
+	bool told; /* the peer node has told something of it */
+	struct vr_wire peer; /* what */
+	struct nd_vr_carp *carp; /* owned; NULL: VRRP */
+};
+
+struct nd_vr {
+	struct vr *core; /* owned */
+	struct vip *vip; /* owned; the elected addresses */
+	uint32_t lease_ms; /* of the elected addresses */
+	uint16_t n, n_ifs;
+	struct nd_vr_router *routers; /* owned; n */
+	struct vr_router_conf *confs; /* owned; n */
+	char ifs[VR_IFS_MAX][16];
+	struct nd_vr_iface facts[VR_IFS_MAX];
+	bool link_told[VR_IFS_MAX], link_up[VR_IFS_MAX];
+	bool lan_told[VR_IFS_MAX]; /* last said to the peer */
+	bool vouched, standby, stopping, stopped;
+	monotime_t vr_at, vip_at, reach_at;
+	uint32_t services; /* bitmap: run here */
+	bool track_told[HAD_TRACKS_MAX], track_up[HAD_TRACKS_MAX];
+};
+
+/* node_vr.c */
+struct nd_vr_router *nd_vr_of(struct nd_vr *, uint16_t id); /* by core's id */
+const struct conf_router *nd_vr_conf(
+    const struct nd *, const struct nd_vr_router *);
+void nd_vr_config(struct nd *);
+
+/* node_vr_event.c */
+void nd_vr_links(struct nd *, uint16_t ifx);
+
+/* node_vr_adv.c: adverts */
+void nd_vr_send(struct nd *, uint16_t id, const struct vr_advert *);
+void nd_vr_packet(struct nd *, const struct nd_event *);
+
+/* node_vr_peer.c: the other node, over another path */
+void nd_vr_tell(struct nd *, uint16_t id);
+void nd_vr_tell_all(struct nd *, int ifx); /* -1: of all interfaces */
+void nd_vr_reach(struct nd *);
+
+#endif

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Virtual routers inside the node: what the two nodes of a pair tell one
+ * another of them, over whatever link is there.  So a LAN that is cut while
+ * its carrier is up, or that lets adverts through in one direction only,
+ * makes neither two holders nor none.
+ *
+ * Changes are told at once; all of it when the peer greets.  What it told is
+ * true as long as it is heard, and is repeated to the core every heartbeat.
+ */
+#include <string.h>
+
+#include "node_vr.h"
+
+/* Negative evidence: no ping node answers here. */
+static bool
+lan_ok(const struct nd *nd, uint16_t ifx)
+{
+	return nd->vr->link_up[ifx] &&
+	       (nd->conf->n_pings == 0 || nd->pings_any);
+}
+
+static bool
+hears(const struct nd *nd, const struct nd_vr_router *r)
+{
+	return r->heard_at.us != 0 &&
+	       mt_sub_us(nd->now, r->heard_at) <
+		   (int64_t)nd_vr_conf(nd, r)->interval_ms * 3000;
+}
+
+static bool
+put_entry(struct nd *nd, struct nd_vr_router *r, uint8_t *buf)
+{
+	const struct vr_router_conf *c;
+	struct vr_wire w = {0};
+
+	if (r->id == VR_NONE || !conf_router_elected(nd_vr_conf(nd, r)))
+		return false;
+	c = vr_router_conf(nd->vr->core, r->id);
+	memcpy(w.name, c->name, sizeof(w.name));
+	w.proto = c->proto;
+	w.family = c->family;
+	w.vrid = c->vrid;
+	vr_told(nd->vr->core, r->id, &w.peer);
+	w.lan_ok = lan_ok(nd, r->ifx);
+	w.hears = hears(nd, r);
+	vr_wire_put(buf, &w);
+	return true;
+}
+
+static void
+send_all(struct nd *nd, const uint8_t *bytes, size_t len)
+{
+	struct nd_buf buf = {bytes, len};
+
+	for (unsigned i = 0; i < nd->n_peers; i++)
+		if (nd->peers[i].hello)
+			nd_net_send(
+			    nd, &nd->peers[i], WIRE_ROUTERS, 0, 0, &buf, 1);
+}
+
+void
+nd_vr_tell(struct nd *nd, uint16_t id)
+{
+	struct nd_vr_router *r = nd_vr_of(nd->vr, id);
+	uint8_t entry[VR_WIRE_LEN];
+
+	if (nd->n_peers > 0 && r != NULL && put_entry(nd, r, entry))
+		send_all(nd, entry, sizeof(entry));
+}
+
+void
+nd_vr_tell_all(struct nd *nd, int ifx)
+{
+	enum { AT_ONCE = 64 };
+	uint8_t entries[AT_ONCE * VR_WIRE_LEN];
+	struct nd_vr *v = nd->vr;
+	size_t n = 0;
+
+	for (uint16_t i = 0; nd->n_peers > 0 && i < v->n; i++) {
+		if (ifx >= 0 && v->routers[i].ifx != ifx)
+			continue;
+		if (put_entry(nd, &v->routers[i], entries + n * VR_WIRE_LEN))
+			n++;
+		if (n < AT_ONCE)
+			continue;
+		send_all(nd, entries, n * VR_WIRE_LEN);
+		n = 0;
+	}
+	if (n > 0)
+		send_all(nd, entries, n * VR_WIRE_LEN);
+}
+
+void
+nd_vr_hello(struct nd *nd)
+{
+	if (nd->vr != NULL)
+		nd_vr_tell_all(nd, -1);
+}
+
+static struct nd_vr_router *
+named(struct nd *nd, const struct vr_wire *w)
+{
+	struct nd_vr *v = nd->vr;
+
+	for (uint16_t i = 0; i < v->n; i++) {
+		struct nd_vr_router *r = &v->routers[i];
+		const struct vr_router_conf *c;
+
+		if (r->id == VR_NONE)
+			continue;
+		c = vr_router_conf(v->core, r->id);
+		if (strcmp(c->name, w->name) == 0 && c->proto == w->proto &&
+		    c->family == w->family && c->vrid == w->vrid && !c->bound)
+			return r;
+	}
+	return NULL;
+}
+
+static enum vr_life
+life(const struct nd_peer *p)
+{
+	if (p->verdict == MB_PEER_ALIVE && p->ctl_up)
+		return VR_PEER_ALIVE;
+	if (p->verdict == MB_PEER_GONE || p->verdict == MB_PEER_LEFT ||
+	    p->stateless_gone)
+		return VR_PEER_DEAD;
+	return VR_PEER_UNKNOWN;
+}
+
+static void
+repeat(struct nd *nd, struct nd_vr_router *r, enum vr_life l)
+{
+	struct vr_event p = {.type = VR_EV_PEER};
+	struct vr_event e = {.type = VR_EV_REACH};
+
+	if (!r->told)
+		return;
+	e.u.reach.ifx = r->ifx;
+	e.u.reach.r.life = l;
+	e.u.reach.r.own_lan_ok = lan_ok(nd, r->ifx);
+	e.u.reach.r.peer_lan_ok = r->peer.lan_ok;
+	e.u.reach.r.own_hears_peer = hears(nd, r);
+	e.u.reach.r.peer_hears_us = r->peer.hears;
+	nd_vr_step(nd, &e);
+	p.u.peer.id = r->id;
+	p.u.peer.p = r->peer.peer;
+	nd_vr_step(nd, &p);
+}
+
+void
+nd_vr_reach(struct nd *nd)
+{
+	struct nd_vr *v = nd->vr;
+	enum vr_life l;
+
+	if (nd->n_peers == 0)
+		return;
+	for (uint16_t x = 0; x < v->n_ifs; x++) {
+		bool ok = lan_ok(nd, x);
+
+		if (ok == v->lan_told[x])
+			continue;
+		v->lan_told[x] = ok;
+		nd_vr_tell_all(nd, x);
+	}
+	l = life(&nd->peers[0]);
+	for (uint16_t i = 0; i < v->n; i++)
+		repeat(nd, &v->routers[i], l);
+}
+
+void
+nd_vr_views(struct nd *nd)
+{
+	if (nd->vr != NULL)
+		nd_vr_reach(nd);
+}
+
+void
+nd_vr_told(struct nd *nd, struct nd_peer *p, const uint8_t *bytes, size_t len)
+{
+	const char *why = "length";
+	struct vr_wire w;
+
+	if (nd->vr == NULL)
+		return;
+	if (len % VR_WIRE_LEN != 0) {
+		nd->refused_malformed++;
+		return;
+	}
+	for (; len > 0; bytes += VR_WIRE_LEN, len -= VR_WIRE_LEN) {
+		struct nd_vr_router *r;
+
+		if (vr_wire_get(&w, bytes, &why) < 0) {
+			nd->refused_malformed++;
+			return;
+		}
+		r = named(nd, &w);
+		if (r == NULL)
+			continue;
+		r->told = true;
+		r->peer = w;
+		repeat(nd, r, life(p));
+	}
+}

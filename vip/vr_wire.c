@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Messages about virtual routers.  See vr_wire.h.
+ */
+#include <string.h>
+
+#include "vr_wire.h"
+
+void
+vr_wire_put(uint8_t buf[VR_WIRE_LEN], const struct vr_wire *w)
+{
+	size_t len = strnlen(w->name, sizeof(w->name));
+
+	ASSERT(len > 0 && len < sizeof(w->name));
+	memset(buf, 0, VR_WIRE_LEN);
+	memcpy(buf, w->name, len);
+	buf[32] = (uint8_t)w->proto;
+	buf[33] = w->family;
+	buf[34] = w->vrid;
+	buf[35] = (uint8_t)((w->peer.holds ? VR_WIRE_HOLDS : 0) |
+			    (w->peer.able ? VR_WIRE_ABLE : 0) |
+			    (w->peer.wants ? VR_WIRE_WANTS : 0) |
+			    (w->peer.third ? VR_WIRE_THIRD : 0) |
+			    (w->lan_ok ? VR_WIRE_LAN_OK : 0) |
+			    (w->hears ? VR_WIRE_HEARS : 0));
+	buf[36] = w->peer.priority;
+	buf[37] = w->peer.rank;
+	memcpy(buf + 40, w->peer.addr, sizeof(w->peer.addr));
+}
+
+int
+vr_wire_get(struct vr_wire *w, const uint8_t *buf, const char **why)
+{
+	uint8_t flags = buf[35];
+
+	memset(w, 0, sizeof(*w));
+	if (buf[0] == '\0' || buf[HAD_NAME_MAX - 1] != '\0') {
+		*why = "router without a name, or with one too long";
+		return -1;
+	}
+	memcpy(w->name, buf, strlen((const char *)buf));
+	if (buf[32] > VR_CARP || (buf[33] != 4 && buf[33] != 6) ||
+	    buf[34] == 0) {
+		*why = "router of an unknown protocol";
+		return -1;
+	}
+	if ((flags & ~VR_WIRE_FLAGS) != 0 || buf[38] != 0 || buf[39] != 0) {
+		*why = "router with unknown flags";
+		return -1;
+	}
+	w->proto = (enum vr_proto)buf[32];
+	w->family = buf[33];
+	w->vrid = buf[34];
+	w->peer.holds = (flags & VR_WIRE_HOLDS) != 0;
+	w->peer.able = (flags & VR_WIRE_ABLE) != 0;
+	w->peer.wants = (flags & VR_WIRE_WANTS) != 0;
+	w->peer.third = (flags & VR_WIRE_THIRD) != 0;
+	w->lan_ok = (flags & VR_WIRE_LAN_OK) != 0;
+	w->hears = (flags & VR_WIRE_HEARS) != 0;
+	w->peer.priority = buf[36];
+	w->peer.rank = buf[37];
+	memcpy(w->peer.addr, buf + 40, sizeof(w->peer.addr));
+	return 0;
+}
