@@ -433,7 +433,7 @@ no_discard(const struct mir *m)
 	if (!m->attached || m->failed)
 		return "no disk here";
 	if (m->primary || m->op != OP_NONE)
-		return "this copy is in use";
+		return "this copy is in use: stop what runs on it first";
 	if (m->conn == MIR_CONN_SOURCE || m->conn == MIR_CONN_FINISH)
 		return "this is the only good copy: the peer is being filled "
 		       "from it";
@@ -468,6 +468,8 @@ ask_peer(struct mir *m, uint64_t token)
 		return "no disk here";
 	if (m->inval_wait)
 		return "asked the peer already";
+	if (m->peer_primary)
+		return "the peer's copy is in use: stop what runs on it first";
 	if (m->conn == MIR_CONN_SOURCE || m->conn == MIR_CONN_FINISH)
 		return "that resync is under way already";
 	v = if_discarded(m, false);

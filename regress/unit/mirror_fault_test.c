@@ -238,7 +238,17 @@ split_brain_is_seen_and_nothing_is_discarded(void **state)
 	w_step(w, 2, &ev);
 	assert_int_equal(w->n[2].done_token, 30);
 	assert_false(w->n[2].done_ok);
-	assert_non_null(strstr(w->n[2].done_text, "in use"));
+	assert_string_equal(w->n[2].done_text,
+	    "this copy is in use: stop what runs on it first");
+	/* Nor if the other node is asked. */
+	ev.u.resync.token = 32;
+	w_step(w, 1, &ev);
+	w_run(w);
+	assert_int_equal(w->n[1].done_token, 32);
+	assert_false(w->n[1].done_ok);
+	assert_string_equal(w->n[1].done_text,
+	    "the peer's copy is in use: stop what runs on it first");
+	ev.u.resync.token = 30;
 	w_demote(w, 2, 31);
 	w_run(w);
 	/* The operator keeps node 1's. */
