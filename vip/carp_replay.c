@@ -74,7 +74,6 @@ run_goes_on(struct carp_run *run, const struct carp_packet *p, monotime_t now)
 	ASSERT(run->used);
 	run->last = p->counter;
 	run->heard = now;
-	run->family = p->f.family;
 	memcpy(run->src, p->f.src, sizeof(run->src));
 }
 
@@ -107,7 +106,7 @@ is_counting(const struct carp_replay *r, const struct adv_frame *f,
 	const struct carp_run *run;
 
 	for (run = r->runs; run < r->runs + CARP_RUNS_MAX; run++)
-		if (run->used && run->family == f->family &&
+		if (run->used &&
 		    memcmp(run->src, f->src, sizeof(run->src)) == 0 &&
 		    mt_sub_us(now, run->heard) < quiet_us)
 			return true;

@@ -40,8 +40,7 @@ enum {
 struct carp_run {
 	uint64_t first, last; /* counters heard, both included */
 	monotime_t heard; /* last */
-	uint8_t src[16]; /* of the sender heard last */
-	uint8_t family;
+	uint8_t src[16]; /* of the sender heard last; IPv4 zero-padded */
 	bool used;
 };
 

@@ -6,6 +6,12 @@
 #ifndef ADV_PCAP_H
 #define ADV_PCAP_H
 
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
 #include <stdio.h>
 #include <string.h>
 

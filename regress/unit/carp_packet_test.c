@@ -343,6 +343,13 @@ test_small_things(void **state)
 	good(&b, 4);
 	assert_int_equal(decode_exactly(&p, b.frame, b.len), CARP_OK);
 	assert_false(carp_is_bow_out(&p));
+	/* Faster than once a second. */
+	p.advbase = 0;
+	p.advskew = 1;
+	b.len = carp_encode_frame(b.frame, sizeof(b.frame), &p);
+	assert_int_equal(decode_exactly(&p, b.frame, b.len), CARP_OK);
+	assert_int_equal(carp_interval_us(p.advbase, p.advskew), 3906);
+	p.advskew = 0;
 	p.advbase = 255;
 	assert_false(carp_is_bow_out(&p));
 	p.advskew = 255;

@@ -560,6 +560,12 @@ test_tolerated(void **state)
 	assert_int_equal(vrrp_decode_frame(&p, b.frame, b.len), VRRP_OK);
 	want.sum = VRRP_SUM_MESSAGE;
 	assert_same(&p, &want);
+	/* All of fe80::/10 is link-local. */
+	want = good(&b, 7);
+	want.f.src[1] = 0xbf;
+	b.len = vrrp_encode_frame(b.frame, sizeof(b.frame), &want);
+	assert_int_equal(vrrp_decode_frame(&p, b.frame, b.len), VRRP_OK);
+	assert_same(&p, &want);
 	/* Unicast IPv6 from an address that is not link-local. */
 	want = good(&b, 7);
 	adv_frame_unicast(&want.f, addrs6 + 16, peer_mac);
