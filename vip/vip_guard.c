@@ -12,6 +12,7 @@
 #include <net/if.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <bsd/string.h>
@@ -26,16 +27,21 @@
 #include "vip_guard_int.h"
 
 enum {
+	PORT_BASE = 0x48000000, /* see port_of */
+	PORT_CLASSES = 1,
 	RESTORE_GAP_MS = 5, /* between two repairs */
 	RESTORE_RETRY_MS = 50, /* after one that failed */
 	SNDBUF = 1024 * 1024,
 	FD_HIGH = 1000, /* see own_socket */
 	PROBE_MS = 10000,
+	TICK_MAX_US = 10000,
 };
 
 struct dev {
 	char name[16];
 	unsigned ifindex; /* as installed; 0: not there */
+	bool has_primary;
+	uint8_t primary[4];
 };
 
 struct vip_guard {
@@ -50,6 +56,7 @@ struct vip_guard {
 	sd_event_source *mon_src, *link_src; /* owned */
 	struct loop_timer *timer; /* owned */
 	struct vip_batch batch;
+	uint32_t min_ms; /* a shorter lease would not be one */
 	bool in_place; /* this kernel can move the end of an element */
 	bool unsure; /* a batch failed: the kernel may differ from open */
 	struct vip_set open;
@@ -66,6 +73,12 @@ set_empty(const struct vip_set *s)
 	static const struct vip_set none;
 
 	return memcmp(s, &none, sizeof(none)) == 0;
+}
+
+static enum vip_guard_class
+guard_class(const struct vip_guard *g)
+{
+	return (enum vip_guard_class)(g->batch.names - vip_guard_names);
 }
 
 /* Whole milliseconds from now to at, never rounded up. */
@@ -92,30 +105,49 @@ guard_send(struct vip_guard *g)
 	return -1;
 }
 
+/* What the tables are made from; of the interfaces, those that are there. */
+static void
+guard_tables(const struct vip_guard *g, struct vip_tables *t)
+{
+	uint16_t i, n = 0;
+
+	t->addrs = g->addrs;
+	t->n = g->n;
+	t->n_primary = 0;
+	for (i = 0; i < g->n_devs; i++) {
+		const struct dev *d = &g->devs[i];
+		struct vip_primary *p = &t->primary[t->n_primary];
+
+		if (d->ifindex == 0)
+			continue;
+		t->devs[n++] = d->name;
+		if (!d->has_primary)
+			continue;
+		p->ifindex = d->ifindex;
+		memcpy(p->addr, d->primary, 4);
+		t->n_primary++;
+	}
+	t->devs[n] = NULL;
+}
+
 /* Both tables as they should be, on the interfaces that exist now. */
 static int
 guard_install(struct vip_guard *g)
 {
-	const char *names[VIP_GUARD_DEVS_MAX + 1];
+	struct vip_tables t;
 	struct vip_set open = g->open;
 	int64_t ms = ms_until(g->until);
-	uint16_t i, n = 0;
+	uint16_t i;
 
-	for (i = 0; i < g->n_devs; i++) {
-		struct dev *d = &g->devs[i];
-
-		d->ifindex = if_nametoindex(d->name);
-		if (d->ifindex != 0)
-			names[n++] = d->name;
-	}
-	names[n] = NULL;
-	if (ms < VIP_LEASE_MIN_MS) {
+	for (i = 0; i < g->n_devs; i++)
+		g->devs[i].ifindex = if_nametoindex(g->devs[i].name);
+	guard_tables(g, &t);
+	if (ms < g->min_ms) {
 		memset(&open, 0, sizeof(open));
 		ms = 0;
 	}
 	vip_batch_begin(&g->batch);
-	vip_batch_install(
-	    &g->batch, g->addrs, g->n, names, &open, (uint64_t)ms);
+	vip_batch_install(&g->batch, &t, &open, (uint64_t)ms);
 	return guard_send(g);
 }
 
@@ -166,7 +198,7 @@ attr_first_name(const struct nlattr *attr, void *data)
 
 /* True if the message tells of a change to one of our tables. */
 static bool
-touches_us(const struct nlmsghdr *nlh)
+touches_us(const struct vip_guard_names *names, const struct nlmsghdr *nlh)
 {
 	const struct nfgenmsg *nfg;
 	const char *name = NULL;
@@ -181,8 +213,8 @@ touches_us(const struct nlmsghdr *nlh)
 	if (mnl_attr_parse(nlh, sizeof(*nfg), attr_first_name, &name) < 0 ||
 	    name == NULL)
 		return false;
-	return strcmp(name, VIP_TABLE_GUARD) == 0 ||
-	       strcmp(name, VIP_TABLE_LEASE) == 0;
+	return strcmp(name, names->guard) == 0 ||
+	       strcmp(name, names->lease) == 0;
 }
 
 static int
@@ -207,7 +239,7 @@ on_mon(sd_event_source *src, int fd, uint32_t revents, void *ctx)
 			break;
 		for (left = (int)len; mnl_nlmsg_ok(nlh, left);
 		     nlh = mnl_nlmsg_next(nlh, &left))
-			if (touches_us(nlh))
+			if (touches_us(g->batch.names, nlh))
 				g->dirty = true;
 	}
 	if (g->dirty)
@@ -240,32 +272,45 @@ on_link(sd_event_source *src, int fd, uint32_t revents, void *ctx)
 	return 0;
 }
 
+/* A name for the owning socket: others of this process differ in the class. */
+static uint32_t port_of(enum vip_guard_class class)
+{
+	return PORT_BASE | (uint32_t)getpid() << 1 | class;
+}
+
 /*
- * Our own batches, one per heartbeat, must not wake us: drop what carries our
- * port (a message is read as big-endian words, its header is native).
+ * Our own batches, one per heartbeat, must not wake us, nor those of a guard
+ * of another class: drop what carries our port without the bits of the class
+ * (a message is read as big-endian words, its header is native).
  */
 static int
 mon_filter(const struct vip_guard *g)
 {
 	uint32_t port = mnl_socket_get_portid(g->nl);
+	/* Unless the name was taken. */
+	uint32_t bits =
+	    port == port_of(guard_class(g)) ? (uint32_t)PORT_CLASSES : 0;
+	uint32_t mine = port & ~bits;
 	struct sock_filter code[] = {
 	    BPF_STMT(
 		BPF_LD | BPF_W | BPF_ABS, offsetof(struct nlmsghdr, nlmsg_pid)),
-	    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __builtin_bswap32(port), 0, 1),
+	    BPF_STMT(BPF_ALU | BPF_AND | BPF_K, __builtin_bswap32(~bits)),
+	    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __builtin_bswap32(mine), 0, 1),
 	    BPF_STMT(BPF_RET | BPF_K, 0),
 	    BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
 	};
 	struct sock_fprog prog = {NITEMS(code), code};
 
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-	code[1].k = port;
+	code[1].k = ~bits;
+	code[2].k = mine;
 #endif
 	return setsockopt(mnl_socket_get_fd(g->mon), SOL_SOCKET,
 	    SO_ATTACH_FILTER, &prog, sizeof(prog));
 }
 
 static struct mnl_socket *
-nl_open(int bus, unsigned groups)
+nl_open(int bus, unsigned groups, uint32_t port)
 {
 	struct mnl_socket *nl;
 
@@ -273,7 +318,8 @@ nl_open(int bus, unsigned groups)
 	nl = mnl_socket_open2(bus, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (nl == NULL)
 		return NULL;
-	if (mnl_socket_bind(nl, groups, MNL_SOCKET_AUTOPID) < 0) {
+	if ((port == 0 || mnl_socket_bind(nl, groups, (pid_t)port) < 0) &&
+	    mnl_socket_bind(nl, groups, MNL_SOCKET_AUTOPID) < 0) {
 		mnl_socket_close(nl);
 		return NULL;
 	}
@@ -286,10 +332,10 @@ nl_open(int bus, unsigned groups)
  * that the addresses are silent before any connection of the daemon tells a
  * peer of its death.
  */
-static struct mnl_socket *
-own_socket(void)
+static struct mnl_socket *own_socket(enum vip_guard_class class)
 {
-	struct mnl_socket *low = nl_open(NETLINK_NETFILTER, 0), *high;
+	struct mnl_socket *low = nl_open(NETLINK_NETFILTER, 0, port_of(class));
+	struct mnl_socket *high;
 	struct rlimit lim;
 	int fd, at = FD_HIGH;
 
@@ -315,9 +361,9 @@ open_sockets(struct vip_guard *g, sd_event *event)
 {
 	int size = SNDBUF;
 
-	g->nl = own_socket();
-	g->mon = nl_open(NETLINK_NETFILTER, 1u << (NFNLGRP_NFTABLES - 1));
-	g->link = nl_open(NETLINK_ROUTE, RTMGRP_LINK);
+	g->nl = own_socket(guard_class(g));
+	g->mon = nl_open(NETLINK_NETFILTER, 1u << (NFNLGRP_NFTABLES - 1), 0);
+	g->link = nl_open(NETLINK_ROUTE, RTMGRP_LINK, 0);
 	if (g->nl == NULL || g->mon == NULL || g->link == NULL)
 		return -1;
 	if (setsockopt(mnl_socket_get_fd(g->nl), SOL_SOCKET, SO_SNDBUFFORCE,
@@ -386,14 +432,15 @@ guard_setup(struct vip_guard *g, sd_event *event,
 
 	*what = "interfaces";
 	for (i = 0; i < conf->n; i++)
-		if (dev_add(g, conf->addrs[i].ifname) < 0)
+		if (conf->addrs[i].family != 0 && !conf->addrs[i].has_mac &&
+		    dev_add(g, conf->addrs[i].ifname) < 0)
 			return -1;
 	for (i = 0; i < conf->n_ifnames; i++)
 		if (dev_add(g, conf->ifnames[i]) < 0)
 			return -1;
 	*what = "memory";
 	g->addrs = calloc(conf->n + 1u, sizeof(*g->addrs));
-	if (g->addrs == NULL || vip_batch_init(&g->batch) < 0)
+	if (g->addrs == NULL || vip_batch_init(&g->batch, conf->class) < 0)
 		return -1;
 	if (conf->n > 0)
 		memcpy(g->addrs, conf->addrs, conf->n * sizeof(*g->addrs));
@@ -418,6 +465,7 @@ vip_guard_new(sd_event *event, const struct vip_guard_conf *conf,
 	if (g != NULL) {
 		g->cb = *cb;
 		g->ctx = ctx;
+		g->min_ms = (vip_guard_tick_us() + 999) / 1000;
 		if (guard_setup(g, event, conf, &what) == 0)
 			return g;
 	}
@@ -466,14 +514,17 @@ vip_guard_lease(
 	static const struct vip_set none;
 	monotime_t start = loop_now();
 	int64_t ms = ms_until(until);
-	bool late = !set_empty(open) && ms < VIP_LEASE_MIN_MS;
+	bool late = !set_empty(open) && ms < g->min_ms;
+	struct vip_tables t;
 	int r;
 
 	if (late)
 		open = &none;
 	vip_batch_begin(&g->batch);
-	if (g->unsure || memcmp(open, &g->open, sizeof(*open)) != 0)
-		vip_batch_open(&g->batch, g->addrs, g->n, open);
+	if (g->unsure || memcmp(open, &g->open, sizeof(*open)) != 0) {
+		guard_tables(g, &t);
+		vip_batch_open(&g->batch, &t, open);
+	}
 	if (set_empty(open))
 		vip_batch_lease(&g->batch, 0, false);
 	else
@@ -492,6 +543,46 @@ vip_guard_lease(
 		return -1;
 	}
 	return r;
+}
+
+uint32_t
+vip_guard_tick_us(void)
+{
+	struct timespec ts;
+
+	/* The coarse clock is read from the tick. */
+	if (clock_getres(CLOCK_MONOTONIC_COARSE, &ts) < 0 || ts.tv_sec != 0)
+		return TICK_MAX_US;
+	return (uint32_t)(ts.tv_nsec + 999) / 1000;
+}
+
+int
+vip_guard_primary(struct vip_guard *g, const char *ifname, const uint8_t *addr)
+{
+	struct vip_tables t;
+	struct dev *d = NULL;
+	uint16_t i;
+
+	ASSERT(guard_class(g) == VIP_GUARD_ROUTER);
+	for (i = 0; i < g->n_devs; i++)
+		if (strcmp(g->devs[i].name, ifname) == 0)
+			d = &g->devs[i];
+	if (d == NULL) {
+		snprintf(g->error, sizeof(g->error), "%s: %s", ifname,
+		    strerror(ENODEV));
+		errno = ENODEV;
+		return -1;
+	}
+	if (d->has_primary == (addr != NULL) &&
+	    (addr == NULL || memcmp(d->primary, addr, 4) == 0))
+		return 0;
+	d->has_primary = addr != NULL;
+	if (addr != NULL)
+		memcpy(d->primary, addr, 4);
+	guard_tables(g, &t);
+	vip_batch_begin(&g->batch);
+	vip_batch_primary(&g->batch, &t);
+	return guard_send(g);
 }
 
 const char *

@@ -9,21 +9,37 @@
 
 #include "vip_guard.h"
 
-#define VIP_TABLE_GUARD "had_guard"
-#define VIP_TABLE_LEASE "had_lease"
+/* What differs between the classes of guards. */
+struct vip_guard_names {
+	const char *guard, *lease; /* tables */
+	const char *guard_what, *lease_what; /* for texts of errors */
+	uint32_t mark;
+};
+extern const struct vip_guard_names vip_guard_names[];
 
 enum {
 	VIP_BATCH_SIZE = 256 * 1024,
 	VIP_BATCH_MSGS = 256, /* messages in one batch, at most */
-	VIP_GUARD_DEVS_MAX = 64,
-	/*
-	 * The kernel counts a lease in jiffies, rounded down; one of none at
-	 * all would last for ever.  A jiffy has 10 ms at most.
-	 */
-	VIP_LEASE_MIN_MS = 10,
+	VIP_GUARD_DEVS_MAX = 64 + HAD_LINKS_MAX,
+};
+
+/* Had's primary address on an interface, for questions of the kernel's. */
+struct vip_primary {
+	uint32_t ifindex;
+	uint8_t addr[4];
+};
+
+/* All that the tables are made from. */
+struct vip_tables {
+	const struct vip_addr_conf *addrs; /* borrowed */
+	uint16_t n;
+	const char *devs[VIP_GUARD_DEVS_MAX + 1]; /* there now; NULL ends */
+	struct vip_primary primary[VIP_GUARD_DEVS_MAX];
+	uint16_t n_primary;
 };
 
 struct vip_batch {
+	const struct vip_guard_names *names;
 	char *buf; /* owned; VIP_BATCH_SIZE bytes */
 	size_t len;
 	uint32_t seq; /* of the first message; they count up from it */
@@ -31,21 +47,21 @@ struct vip_batch {
 	const char *what[VIP_BATCH_MSGS]; /* static: for texts of errors */
 };
 
-int vip_batch_init(struct vip_batch *);
+int vip_batch_init(struct vip_batch *, enum vip_guard_class);
 void vip_batch_release(struct vip_batch *);
 
 /* Fill the batch; nothing reaches the kernel before vip_batch_send. */
 void vip_batch_begin(struct vip_batch *);
 /*
- * Both tables anew, in place of those that are there: devs is the list of
- * interfaces, NULL-terminated.  lease_ms 0: no lease.
+ * Both tables anew, in place of those that are there.  lease_ms 0: no lease.
  */
-void vip_batch_install(struct vip_batch *, const struct vip_addr_conf *,
-    uint16_t n, const char *const *devs, const struct vip_set *open,
-    uint64_t lease_ms);
+void vip_batch_install(struct vip_batch *, const struct vip_tables *,
+    const struct vip_set *open, uint64_t lease_ms);
 /* The sets of what is open hold open and nothing else. */
-void vip_batch_open(struct vip_batch *, const struct vip_addr_conf *,
-    uint16_t n, const struct vip_set *open);
+void vip_batch_open(
+    struct vip_batch *, const struct vip_tables *, const struct vip_set *open);
+/* The primary addresses are those of the tables and no others. */
+void vip_batch_primary(struct vip_batch *, const struct vip_tables *);
 /*
  * The lease ends in lease_ms, or now (0).  in_place: by moving the end of the
  * element that there is.

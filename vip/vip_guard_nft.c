@@ -27,8 +27,6 @@
  * Inward the destination counts, outward the source: this node may still be
  * somebody else's client and resolve and reach an address that a peer holds.
  */
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <arpa/inet.h>
@@ -37,29 +35,27 @@
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 
-#include <libnftnl/chain.h>
-#include <libnftnl/common.h>
-#include <libnftnl/expr.h>
-#include <libnftnl/rule.h>
-#include <libnftnl/set.h>
-#include <libnftnl/table.h>
-
-#include "vip_guard_int.h"
+#include "vip_guard_msg.h"
 
 enum {
 	PRIO_CLEAR = -320,
 	PRIO_PERMIT = -310,
 	PRIO_JUDGE = -300,
-	MSG_ROOM = 32 * 1024, /* of one message, at most */
-	NFT_TYPE_IP4 = 7, /* nft's data types, for its listings */
-	NFT_TYPE_IP6 = 8,
-	NFT_TYPE_MARK = 19,
+	ADVERT = 112, /* VRRP, CARP */
+	OP_REQUEST = 1,
+};
+
+const struct vip_guard_names vip_guard_names[] = {
+    [VIP_GUARD_SERVICE] = {"had_guard", "had_lease", "table had_guard",
+	"table had_lease (another had may own it)", VIP_GUARD_MARK},
+    [VIP_GUARD_ROUTER] = {"had_guard_vr", "had_lease_vr", "table had_guard_vr",
+	"table had_lease_vr (another had may own it)", VIP_GUARD_MARK_VR},
 };
 
 /* Where a packet carries an address of ours. */
 struct selector {
 	uint16_t hook; /* NF_NETDEV_INGRESS, NF_NETDEV_EGRESS */
-	uint16_t proto; /* ETH_P_* */
+	uint16_t proto; /* ETH_P_*; 0: any, it is a hardware address */
 	uint8_t nd; /* ICMPv6 type, 0: none */
 	enum { ANY, SENDER_FOREIGN, SOURCE_UNSPECIFIED } only;
 	uint32_t base, offset;
@@ -91,159 +87,117 @@ static const struct selector selectors[] = {
 	NFT_PAYLOAD_TRANSPORT_HEADER, 8, "permit8"},
 };
 
-int
-vip_batch_init(struct vip_batch *b)
+/*
+ * Where there are virtual hardware addresses: what is sent to them (a backup
+ * must not forward it) and from them (an interface that comes up tells its
+ * multicast groups, and switches learn from that).
+ */
+static const struct selector mac_selectors[] = {
+    {NF_NETDEV_INGRESS, 0, 0, ANY, NFT_PAYLOAD_LL_HEADER, 0, "permit9"},
+    {NF_NETDEV_EGRESS, 0, 0, ANY, NFT_PAYLOAD_LL_HEADER, 6, "permit10"},
+};
+
+/* What an address is in the kernel's sets: one kind for each protocol. */
+struct kind {
+	uint32_t type, len;
+	const char *guarded, *open;
+};
+
+static const struct kind *
+kind_of(const struct selector *s)
 {
-	memset(b, 0, sizeof(*b));
-	b->buf = malloc(VIP_BATCH_SIZE);
-	b->seq = 1;
-	return b->buf != NULL ? 0 : -1;
+	static const struct kind ip4 = {NFT_TYPE_IP4, 4, "guarded4", "open4"},
+				 ip6 = {NFT_TYPE_IP6, 16, "guarded6", "open6"},
+				 mac = {NFT_TYPE_ETHER, 6, "guardedm", "openm"};
+
+	return s->proto == 0 ? &mac : s->proto == ETH_P_IPV6 ? &ip6 : &ip4;
 }
 
-void
-vip_batch_release(struct vip_batch *b)
+static bool
+is_router(const struct vip_batch *b)
 {
-	free(b->buf);
-	b->buf = NULL;
+	return b->names == &vip_guard_names[VIP_GUARD_ROUTER];
 }
 
-static struct nlmsghdr *
-msg_put(struct vip_batch *b, uint16_t type, uint16_t flags, const char *what)
+/* What of an address goes into a set. */
+enum content { ADDR, NO_ACCEPT, MAC, MAC_OF, PAIR };
+
+/* Adds it, if this address has it. */
+static bool
+model_addr(
+    struct nftnl_set *s, const struct vip_addr_conf *a, enum content what)
 {
-	ASSERT(b->len + MSG_ROOM <= VIP_BATCH_SIZE && b->n < VIP_BATCH_MSGS);
-	b->what[b->n] = what;
-	return nftnl_nlmsg_build_hdr(
-	    b->buf + b->len, type, NFPROTO_NETDEV, flags, b->seq + b->n++);
+	uint32_t len = a->family == 4 ? 4 : 16;
+	uint8_t pair[24] = {0};
+
+	switch (what) {
+	case NO_ACCEPT:
+		if (!a->no_accept)
+			return false;
+		/* FALLTHROUGH */
+	case ADDR:
+		vg_model_add(s, a->bytes, len, NULL, 0);
+		return true;
+	case MAC:
+		if (a->has_mac)
+			vg_model_add(s, a->mac, 6, NULL, 0);
+		break;
+	case MAC_OF:
+		if (a->has_mac)
+			vg_model_add(s, a->bytes, len, a->mac, 6);
+		break;
+	case PAIR:
+		/* In the order of the packet; each begins a register. */
+		memcpy(pair, a->family == 4 ? a->mac : a->bytes,
+		    a->family == 4 ? 6 : 16);
+		memcpy(pair + (a->family == 4 ? 8 : 16),
+		    a->family == 4 ? a->bytes : a->mac, a->family == 4 ? 4 : 6);
+		if (a->has_mac)
+			vg_model_add(
+			    s, pair, a->family == 4 ? 12 : 24, NULL, 0);
+		break;
+	}
+	return a->has_mac;
 }
 
-static void
-msg_end(struct vip_batch *b, const struct nlmsghdr *nlh)
-{
-	ASSERT(nlh->nlmsg_len <= MSG_ROOM);
-	b->len += MNL_ALIGN(nlh->nlmsg_len);
-}
-
-/* Memory for a message's model ran out: there is no sane way on. */
-static void *
-need(void *p)
-{
-	ASSERT(p != NULL);
-	return p;
-}
-
-void
-vip_batch_begin(struct vip_batch *b)
-{
-	/* What came before is answered; the numbers need not be unique. */
-	b->len = 0;
-	b->n = 0;
-	b->what[0] = "batch";
-	b->len +=
-	    MNL_ALIGN(nftnl_batch_begin(b->buf, b->seq + b->n++)->nlmsg_len);
-}
-
-static void
-put_table(struct vip_batch *b, uint16_t type, const char *name, uint32_t flags,
-    const char *what)
-{
-	struct nftnl_table *t = need(nftnl_table_alloc());
-	struct nlmsghdr *nlh;
-
-	nftnl_table_set_u32(t, NFTNL_TABLE_FAMILY, NFPROTO_NETDEV);
-	nftnl_table_set_str(t, NFTNL_TABLE_NAME, name);
-	if (type == NFT_MSG_NEWTABLE)
-		nftnl_table_set_u32(t, NFTNL_TABLE_FLAGS, flags);
-	nlh =
-	    msg_put(b, type, type == NFT_MSG_NEWTABLE ? NLM_F_CREATE : 0, what);
-	nftnl_table_nlmsg_build_payload(nlh, t);
-	msg_end(b, nlh);
-	nftnl_table_free(t);
-}
-
-/* Away with an old one, if any, without a failure if there is none. */
-static void
-put_table_anew(
-    struct vip_batch *b, const char *name, uint32_t flags, const char *what)
-{
-	put_table(b, NFT_MSG_NEWTABLE, name, flags, what);
-	put_table(b, NFT_MSG_DELTABLE, name, 0, what);
-	put_table(b, NFT_MSG_NEWTABLE, name, flags, what);
-}
-
-static void
-put_set(struct vip_batch *b, const char *table, const char *name, uint32_t type,
-    uint32_t flags)
-{
-	struct nftnl_set *s = need(nftnl_set_alloc());
-	struct nlmsghdr *nlh;
-
-	nftnl_set_set_str(s, NFTNL_SET_TABLE, table);
-	nftnl_set_set_str(s, NFTNL_SET_NAME, name);
-	nftnl_set_set_u32(s, NFTNL_SET_FAMILY, NFPROTO_NETDEV);
-	nftnl_set_set_u32(s, NFTNL_SET_KEY_LEN, type == NFT_TYPE_IP6 ? 16 : 4);
-	nftnl_set_set_u32(s, NFTNL_SET_KEY_TYPE, type);
-	nftnl_set_set_u32(s, NFTNL_SET_ID, b->n);
-	nftnl_set_set_u32(s, NFTNL_SET_FLAGS, flags);
-	nlh = msg_put(b, NFT_MSG_NEWSET, NLM_F_CREATE, "set");
-	nftnl_set_nlmsg_build_payload(nlh, s);
-	msg_end(b, nlh);
-	nftnl_set_free(s);
-}
-
-static void
-put_model(struct vip_batch *b, struct nftnl_set *s, uint16_t type)
-{
-	struct nlmsghdr *nlh;
-
-	nlh = msg_put(b, type, type == NFT_MSG_NEWSETELEM ? NLM_F_CREATE : 0,
-	    "set element");
-	nftnl_set_elems_nlmsg_build_payload(nlh, s);
-	msg_end(b, nlh);
-	nftnl_set_free(s);
-}
-
-static struct nftnl_set *
-set_model(const char *table, const char *name)
-{
-	struct nftnl_set *s = need(nftnl_set_alloc());
-
-	nftnl_set_set_str(s, NFTNL_SET_TABLE, table);
-	nftnl_set_set_str(s, NFTNL_SET_NAME, name);
-	return s;
-}
-
-/* The addresses of one family that are in which (NULL: all). */
+/* The addresses of one family (0: all) that are in which (NULL: all). */
 static void
 put_addrs(struct vip_batch *b, const char *table, const char *name,
-    const struct vip_addr_conf *addrs, uint16_t n, int family,
+    const struct vip_tables *t, int family, enum content what,
     const struct vip_set *which)
 {
-	struct nftnl_set *s = set_model(table, name);
+	struct nftnl_set *s = vg_set_model(table, name);
 	bool any = false;
 	uint16_t i;
 
-	for (i = 0; i < n; i++) {
-		struct nftnl_set_elem *e;
+	for (i = 0; i < t->n; i++) {
+		const struct vip_addr_conf *a = &t->addrs[i];
 
-		if (addrs[i].family != family ||
+		if (a->family == 0 || (family != 0 && a->family != family) ||
 		    (which != NULL && !vip_set_has(which, i)))
 			continue;
-		e = need(nftnl_set_elem_alloc());
-		nftnl_set_elem_set(e, NFTNL_SET_ELEM_KEY, addrs[i].bytes,
-		    family == 4 ? 4 : 16);
-		nftnl_set_elem_add(s, e);
-		any = true;
+		any |= model_addr(s, a, what);
 	}
 	if (any)
-		put_model(b, s, NFT_MSG_NEWSETELEM);
+		vg_put_model(b, s, NFT_MSG_NEWSETELEM);
 	else
 		nftnl_set_free(s);
 }
 
+/* The primary addresses of interfaces. */
 static void
-put_flush(struct vip_batch *b, const char *table, const char *name)
+put_primary(struct vip_batch *b, const struct vip_tables *t)
 {
-	put_model(b, set_model(table, name), NFT_MSG_DELSETELEM);
+	struct nftnl_set *s = vg_set_model(b->names->lease, "primary4");
+	uint16_t i;
+
+	for (i = 0; i < t->n_primary; i++)
+		vg_model_add(
+		    s, &t->primary[i].ifindex, 4, t->primary[i].addr, 4);
+	if (t->n_primary > 0)
+		vg_put_model(b, s, NFT_MSG_NEWSETELEM);
+	else
+		nftnl_set_free(s);
 }
 
 /*
@@ -254,160 +208,19 @@ put_flush(struct vip_batch *b, const char *table, const char *name)
 static void
 put_lease(struct vip_batch *b, uint64_t ms)
 {
-	static const uint32_t key = VIP_GUARD_MARK;
-	struct nftnl_set *s = set_model(VIP_TABLE_LEASE, "lease");
-	struct nftnl_set_elem *e = need(nftnl_set_elem_alloc());
+	struct nftnl_set *s = vg_set_model(b->names->lease, "lease");
+	struct nftnl_set_elem *e = vg_need(nftnl_set_elem_alloc());
 
-	ASSERT(ms >= VIP_LEASE_MIN_MS);
-	nftnl_set_elem_set(e, NFTNL_SET_ELEM_KEY, &key, sizeof(key));
+	ASSERT(ms > 0); /* that would be for ever */
+	nftnl_set_elem_set(
+	    e, NFTNL_SET_ELEM_KEY, &b->names->mark, sizeof(b->names->mark));
 	nftnl_set_elem_set_u64(e, NFTNL_SET_ELEM_TIMEOUT, ms);
 	nftnl_set_elem_set_u64(e, NFTNL_SET_ELEM_EXPIRATION, ms);
 	nftnl_set_elem_add(s, e);
-	put_model(b, s, NFT_MSG_NEWSETELEM);
-}
-
-/* A base chain on the interfaces devs; devs NULL: one to jump to. */
-static void
-put_chain(struct vip_batch *b, const char *table, const char *name,
-    uint32_t hook, int32_t prio, const char *const *devs)
-{
-	struct nftnl_chain *c = need(nftnl_chain_alloc());
-	struct nlmsghdr *nlh;
-
-	nftnl_chain_set_str(c, NFTNL_CHAIN_TABLE, table);
-	nftnl_chain_set_str(c, NFTNL_CHAIN_NAME, name);
-	if (devs != NULL) {
-		nftnl_chain_set_str(c, NFTNL_CHAIN_TYPE, "filter");
-		nftnl_chain_set_u32(c, NFTNL_CHAIN_HOOKNUM, hook);
-		nftnl_chain_set_s32(c, NFTNL_CHAIN_PRIO, prio);
-		nftnl_chain_set_u32(c, NFTNL_CHAIN_POLICY, NF_ACCEPT);
-		/* libnftnl copies the names; its prototype lacks a const. */
-		nftnl_chain_set_data(
-		    c, NFTNL_CHAIN_DEVICES, (const void *)devs, 0);
-	}
-	nlh = msg_put(b, NFT_MSG_NEWCHAIN, NLM_F_CREATE,
-	    devs == NULL               ? "chain"
-	    : hook == NF_NETDEV_EGRESS ? "egress chain"
-				       : "ingress chain");
-	nftnl_chain_nlmsg_build_payload(nlh, c);
-	msg_end(b, nlh);
-	nftnl_chain_free(c);
+	vg_put_model(b, s, NFT_MSG_NEWSETELEM);
 }
 
 /* Expressions, in the order of nft's own output. */
-
-static void
-x_payload(struct nftnl_rule *r, uint32_t base, uint32_t offset, uint32_t len)
-{
-	struct nftnl_expr *e = need(nftnl_expr_alloc("payload"));
-
-	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_BASE, base);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_OFFSET, offset);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_LEN, len);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_DREG, NFT_REG_1);
-	nftnl_rule_add_expr(r, e);
-}
-
-static void
-x_meta(struct nftnl_rule *r, uint32_t key, bool set)
-{
-	struct nftnl_expr *e = need(nftnl_expr_alloc("meta"));
-
-	nftnl_expr_set_u32(e, NFTNL_EXPR_META_KEY, key);
-	nftnl_expr_set_u32(
-	    e, set ? NFTNL_EXPR_META_SREG : NFTNL_EXPR_META_DREG, NFT_REG_1);
-	nftnl_rule_add_expr(r, e);
-}
-
-static void
-x_cmp(struct nftnl_rule *r, const void *data, uint32_t len)
-{
-	struct nftnl_expr *e = need(nftnl_expr_alloc("cmp"));
-
-	nftnl_expr_set_u32(e, NFTNL_EXPR_CMP_SREG, NFT_REG_1);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_CMP_OP, NFT_CMP_EQ);
-	nftnl_expr_set(e, NFTNL_EXPR_CMP_DATA, data, len);
-	nftnl_rule_add_expr(r, e);
-}
-
-static void
-x_bits(struct nftnl_rule *r, uint32_t mask, uint32_t xor)
-{
-	struct nftnl_expr *e = need(nftnl_expr_alloc("bitwise"));
-
-	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_SREG, NFT_REG_1);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_DREG, NFT_REG_1);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_LEN, sizeof(mask));
-	nftnl_expr_set(e, NFTNL_EXPR_BITWISE_MASK, &mask, sizeof(mask));
-	nftnl_expr_set(e, NFTNL_EXPR_BITWISE_XOR, &xor, sizeof(xor));
-	nftnl_rule_add_expr(r, e);
-}
-
-static void
-x_lookup(struct nftnl_rule *r, const char *set, bool not_in)
-{
-	struct nftnl_expr *e = need(nftnl_expr_alloc("lookup"));
-
-	nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_SREG, NFT_REG_1);
-	nftnl_expr_set_str(e, NFTNL_EXPR_LOOKUP_SET, set);
-	if (not_in)
-		nftnl_expr_set_u32(
-		    e, NFTNL_EXPR_LOOKUP_FLAGS, NFT_LOOKUP_F_INV);
-	nftnl_rule_add_expr(r, e);
-}
-
-static void
-x_const(struct nftnl_rule *r, uint32_t value)
-{
-	struct nftnl_expr *e = need(nftnl_expr_alloc("immediate"));
-
-	nftnl_expr_set_u32(e, NFTNL_EXPR_IMM_DREG, NFT_REG_1);
-	nftnl_expr_set(e, NFTNL_EXPR_IMM_DATA, &value, sizeof(value));
-	nftnl_rule_add_expr(r, e);
-}
-
-static void
-x_verdict(struct nftnl_rule *r, int verdict, const char *chain)
-{
-	struct nftnl_expr *e = need(nftnl_expr_alloc("immediate"));
-
-	nftnl_expr_set_u32(e, NFTNL_EXPR_IMM_DREG, NFT_REG_VERDICT);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_IMM_VERDICT, (uint32_t)verdict);
-	if (chain != NULL)
-		nftnl_expr_set_str(e, NFTNL_EXPR_IMM_CHAIN, chain);
-	nftnl_rule_add_expr(r, e);
-}
-
-/* mark = (mark & mask) ^ xor */
-static void
-x_mark(struct nftnl_rule *r, uint32_t mask, uint32_t xor)
-{
-	x_meta(r, NFT_META_MARK, false);
-	x_bits(r, mask, xor);
-	x_meta(r, NFT_META_MARK, true);
-}
-
-static struct nftnl_rule *
-rule_new(const char *table, const char *chain)
-{
-	struct nftnl_rule *r = need(nftnl_rule_alloc());
-
-	nftnl_rule_set_u32(r, NFTNL_RULE_FAMILY, NFPROTO_NETDEV);
-	nftnl_rule_set_str(r, NFTNL_RULE_TABLE, table);
-	nftnl_rule_set_str(r, NFTNL_RULE_CHAIN, chain);
-	return r;
-}
-
-static void
-put_rule(struct vip_batch *b, struct nftnl_rule *r)
-{
-	struct nlmsghdr *nlh;
-
-	nlh = msg_put(b, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND, "rule");
-	nftnl_rule_nlmsg_build_payload(nlh, r);
-	msg_end(b, nlh);
-	nftnl_rule_free(r);
-}
 
 /* The packet is one of s, and its address is in register 1. */
 static void
@@ -415,73 +228,190 @@ x_select(struct nftnl_rule *r, const struct selector *s)
 {
 	static const uint8_t unspecified[16] = {0}, icmp6 = IPPROTO_ICMPV6;
 	uint16_t proto = htons(s->proto);
-	bool v6 = s->proto == ETH_P_IPV6;
 
-	x_meta(r, NFT_META_PROTOCOL, false);
-	x_cmp(r, &proto, sizeof(proto));
+	if (s->proto != 0) {
+		vg_x_meta(r, NFT_META_PROTOCOL, false);
+		vg_x_cmp(r, &proto, sizeof(proto));
+	}
 	if (s->nd != 0) {
-		x_meta(r, NFT_META_L4PROTO, false);
-		x_cmp(r, &icmp6, 1);
-		x_payload(r, NFT_PAYLOAD_TRANSPORT_HEADER, 0, 1);
-		x_cmp(r, &s->nd, 1);
+		vg_x_meta(r, NFT_META_L4PROTO, false);
+		vg_x_cmp(r, &icmp6, 1);
+		vg_x_payload(r, NFT_PAYLOAD_TRANSPORT_HEADER, 0, 1);
+		vg_x_cmp(r, &s->nd, 1);
 	}
 	if (s->only == SENDER_FOREIGN) {
-		x_payload(r, NFT_PAYLOAD_NETWORK_HEADER, 14, 4);
-		x_lookup(r, "guarded4", true);
+		vg_x_payload(r, NFT_PAYLOAD_NETWORK_HEADER, 14, 4);
+		vg_x_lookup(r, "guarded4", true);
 	} else if (s->only == SOURCE_UNSPECIFIED) {
-		x_payload(r, NFT_PAYLOAD_NETWORK_HEADER, 8, 16);
-		x_cmp(r, unspecified, sizeof(unspecified));
+		vg_x_payload(r, NFT_PAYLOAD_NETWORK_HEADER, 8, 16);
+		vg_x_cmp(r, unspecified, sizeof(unspecified));
 	}
-	x_payload(r, s->base, s->offset, v6 ? 16 : 4);
+	vg_x_payload(r, s->base, s->offset, kind_of(s)->len);
+}
+
+/*
+ * An address with a hardware address of its own lives on an interface of its
+ * own, but the kernel speaks for it over the one below, too.
+ */
+
+/* Packets from it: not from the hardware address of the interface below. */
+static void
+put_own_source(struct vip_batch *b, const struct selector *s)
+{
+	struct nftnl_rule *r = vg_rule_new(b->names->lease, s->permit);
+
+	vg_x_payload(r, s->base, s->offset, kind_of(s)->len);
+	vg_x_map(r, kind_of(s)->len == 16 ? "macs6" : "macs4", NFT_REG_2);
+	vg_x_write(r, NFT_REG_2, NFT_PAYLOAD_LL_HEADER, 6, 6);
+	vg_put_rule(b, r);
+}
+
+/*
+ * ARP about it that names another hardware address.  Answers are dropped, the
+ * right one comes from its own interface.  A question ("who has the client?
+ * tell this address") is needed, for the answer to the client goes by the
+ * interface below: it is asked in the name of the primary address.
+ */
+static void
+put_own_arp(struct vip_batch *b, const struct selector *s)
+{
+	static const uint32_t n = NFT_PAYLOAD_NETWORK_HEADER;
+	uint16_t op = htons(OP_REQUEST);
+	struct nftnl_rule *r;
+
+	vg_put_chain(b, b->names->lease, "ask", 0, 0, NULL);
+	r = vg_rule_new(b->names->lease, "ask");
+	vg_x_payload(r, n, 6, 2);
+	vg_x_cmp(r, &op, sizeof(op));
+	vg_x_meta(r, NFT_META_OIF, false);
+	vg_x_map(r, "primary4", NFT_REG_2);
+	vg_x_write(r, NFT_REG_2, n, 14, 4);
+	vg_x_verdict(r, NF_ACCEPT, NULL);
+	vg_put_rule(b, r);
+	r = vg_rule_new(b->names->lease, "ask");
+	vg_x_verdict(r, NF_DROP, NULL);
+	vg_put_rule(b, r);
+	r = vg_rule_new(b->names->lease, s->permit);
+	vg_x_payload(r, n, 14, 4);
+	vg_x_map(r, "macs4", NFT_REG_2);
+	vg_x_payload(r, n, 8, 6);
+	vg_x_payload_to(r, NFT_REG32_02, n, 14, 4);
+	vg_x_lookup(r, "bound4", true);
+	vg_x_verdict(r, NFT_JUMP, "ask");
+	vg_put_rule(b, r);
+}
+
+/* A neighbour advertisement for it that names another one. */
+static void
+put_own_nd(struct vip_batch *b, const struct selector *s)
+{
+	static const uint32_t t = NFT_PAYLOAD_TRANSPORT_HEADER;
+	struct nftnl_rule *r = vg_rule_new(b->names->lease, s->permit);
+
+	vg_x_payload(r, t, 8, 16);
+	vg_x_map(r, "macs6", NFT_REG_3);
+	vg_x_payload_to(r, NFT_REG_2, t, 26, 6);
+	vg_x_lookup(r, "bound6", true);
+	vg_x_verdict(r, NF_DROP, NULL);
+	vg_put_rule(b, r);
+}
+
+/* Packets to an address that only announces itself (Accept_Mode off). */
+static void
+put_no_accept(struct vip_batch *b, const struct selector *s)
+{
+	static const uint8_t icmp6 = IPPROTO_ICMPV6, discovery = 133;
+	bool v6 = s->proto == ETH_P_IPV6;
+	struct nftnl_rule *r = vg_rule_new(b->names->lease, s->permit);
+
+	if (v6) {
+		vg_x_meta(r, NFT_META_L4PROTO, false);
+		vg_x_cmp_op(r, NFT_CMP_NEQ, &icmp6, 1);
+	}
+	vg_x_payload(r, s->base, s->offset, kind_of(s)->len);
+	vg_x_lookup(r, v6 ? "noaccept6" : "noaccept4", false);
+	vg_x_verdict(r, NF_DROP, NULL);
+	vg_put_rule(b, r);
+	if (!v6)
+		return;
+	/* Neighbour discovery is never dropped, errors and echoes are. */
+	r = vg_rule_new(b->names->lease, s->permit);
+	vg_x_meta(r, NFT_META_L4PROTO, false);
+	vg_x_cmp(r, &icmp6, 1);
+	vg_x_payload(r, NFT_PAYLOAD_TRANSPORT_HEADER, 0, 1);
+	vg_x_cmp_op(r, NFT_CMP_LT, &discovery, 1);
+	vg_x_payload(r, s->base, s->offset, kind_of(s)->len);
+	vg_x_lookup(r, "noaccept6", false);
+	vg_x_verdict(r, NF_DROP, NULL);
+	vg_put_rule(b, r);
+}
+
+/* What only addresses of virtual routers have. */
+static void
+put_router(struct vip_batch *b, const struct selector *s)
+{
+	if (s->proto == 0 || s->only == SOURCE_UNSPECIFIED)
+		return;
+	if (s->hook == NF_NETDEV_INGRESS) {
+		if (s->proto != ETH_P_ARP && s->nd == 0)
+			put_no_accept(b, s);
+	} else if (s->proto == ETH_P_ARP)
+		put_own_arp(b, s);
+	else if (s->nd != 0)
+		put_own_nd(b, s);
+	else
+		put_own_source(b, s);
 }
 
 /* What had_lease does with packets of a selector, from the address on. */
 static void
 put_permit(struct vip_batch *b, const struct selector *s)
 {
-	static const uint32_t key = VIP_GUARD_MARK;
-	bool v6 = s->proto == ETH_P_IPV6;
+	const char *table = b->names->lease;
 	struct nftnl_rule *r;
 
-	put_chain(b, VIP_TABLE_LEASE, s->permit, 0, 0, NULL);
-	r = rule_new(VIP_TABLE_LEASE, s->permit);
-	x_const(r, key);
-	x_lookup(r, "lease", true);
-	x_verdict(r, NF_DROP, NULL);
-	put_rule(b, r);
-	r = rule_new(VIP_TABLE_LEASE, s->permit);
-	x_payload(r, s->base, s->offset, v6 ? 16 : 4);
-	x_lookup(r, v6 ? "open6" : "open4", true);
-	x_verdict(r, NF_DROP, NULL);
-	put_rule(b, r);
-	r = rule_new(VIP_TABLE_LEASE, s->permit);
-	x_mark(r, ~VIP_GUARD_MARK, VIP_GUARD_MARK);
-	put_rule(b, r);
+	vg_put_chain(b, table, s->permit, 0, 0, NULL);
+	r = vg_rule_new(table, s->permit);
+	vg_x_const(r, b->names->mark);
+	vg_x_lookup(r, "lease", true);
+	vg_x_verdict(r, NF_DROP, NULL);
+	vg_put_rule(b, r);
+	r = vg_rule_new(table, s->permit);
+	vg_x_payload(r, s->base, s->offset, kind_of(s)->len);
+	vg_x_lookup(r, kind_of(s)->open, true);
+	vg_x_verdict(r, NF_DROP, NULL);
+	vg_put_rule(b, r);
+	if (is_router(b))
+		put_router(b, s);
+	r = vg_rule_new(table, s->permit);
+	vg_x_mark(r, ~b->names->mark, b->names->mark);
+	vg_put_rule(b, r);
 }
 
 static void
 put_selector(struct vip_batch *b, const struct selector *s)
 {
+	const struct vip_guard_names *t = b->names;
 	bool in = s->hook == NF_NETDEV_INGRESS;
-	const char *guarded = s->proto == ETH_P_IPV6 ? "guarded6" : "guarded4";
+	const char *guarded = kind_of(s)->guarded;
 	struct nftnl_rule *r;
 
-	r = rule_new(VIP_TABLE_GUARD, in ? "clear_in" : "clear_out");
+	r = vg_rule_new(t->guard, in ? "clear_in" : "clear_out");
 	x_select(r, s);
-	x_lookup(r, guarded, false);
-	x_mark(r, ~VIP_GUARD_MARK, 0);
-	put_rule(b, r);
+	vg_x_lookup(r, guarded, false);
+	vg_x_mark(r, ~t->mark, 0);
+	vg_put_rule(b, r);
 	put_permit(b, s);
-	r = rule_new(VIP_TABLE_LEASE, in ? "permit_in" : "permit_out");
+	r = vg_rule_new(t->lease, in ? "permit_in" : "permit_out");
 	x_select(r, s);
-	x_lookup(r, guarded, false);
-	x_verdict(r, NFT_JUMP, s->permit);
-	put_rule(b, r);
-	r = rule_new(VIP_TABLE_GUARD, in ? "judge_in" : "judge_out");
+	vg_x_lookup(r, guarded, false);
+	vg_x_verdict(r, NFT_JUMP, s->permit);
+	vg_put_rule(b, r);
+	r = vg_rule_new(t->guard, in ? "judge_in" : "judge_out");
 	x_select(r, s);
-	x_lookup(r, guarded, false);
-	x_verdict(r, NFT_JUMP, "judge");
-	put_rule(b, r);
+	vg_x_lookup(r, guarded, false);
+	vg_x_verdict(r, NFT_JUMP, "judge");
+	vg_put_rule(b, r);
 }
 
 static void
@@ -490,101 +420,170 @@ put_judge(struct vip_batch *b)
 	static const uint32_t none = 0;
 	struct nftnl_rule *r;
 
-	put_chain(b, VIP_TABLE_GUARD, "judge", 0, 0, NULL);
-	r = rule_new(VIP_TABLE_GUARD, "judge");
-	x_meta(r, NFT_META_MARK, false);
-	x_bits(r, VIP_GUARD_MARK, 0);
-	x_cmp(r, &none, sizeof(none));
-	x_verdict(r, NF_DROP, NULL);
-	put_rule(b, r);
+	vg_put_chain(b, b->names->guard, "judge", 0, 0, NULL);
+	r = vg_rule_new(b->names->guard, "judge");
+	vg_x_meta(r, NFT_META_MARK, false);
+	vg_x_bits(r, b->names->mark, 0);
+	vg_x_cmp(r, &none, sizeof(none));
+	vg_x_verdict(r, NF_DROP, NULL);
+	vg_put_rule(b, r);
 	/* Accept ends this chain only: other tables still have their say. */
-	r = rule_new(VIP_TABLE_GUARD, "judge");
-	x_mark(r, ~VIP_GUARD_MARK, 0);
-	x_verdict(r, NF_ACCEPT, NULL);
-	put_rule(b, r);
+	r = vg_rule_new(b->names->guard, "judge");
+	vg_x_mark(r, ~b->names->mark, 0);
+	vg_x_verdict(r, NF_ACCEPT, NULL);
+	vg_put_rule(b, r);
+}
+
+/*
+ * Adverts are had's own, the kernel never sends any: they say who the master
+ * is, also before the addresses may speak and after.
+ */
+static void
+put_adverts(struct vip_batch *b)
+{
+	static const uint8_t advert = ADVERT;
+	const char *const where[][2] = {
+	    {b->names->lease, "permit_out"}, {b->names->guard, "judge_out"}};
+	size_t i;
+
+	for (i = 0; i < NITEMS(where); i++) {
+		struct nftnl_rule *r = vg_rule_new(where[i][0], where[i][1]);
+
+		vg_x_meta(r, NFT_META_L4PROTO, false);
+		vg_x_cmp(r, &advert, 1);
+		vg_x_verdict(r, NF_ACCEPT, NULL);
+		vg_put_rule(b, r);
+	}
 }
 
 static void
-put_guarded(struct vip_batch *b, const char *table,
-    const struct vip_addr_conf *addrs, uint16_t n)
+put_guarded(struct vip_batch *b, const char *table, const struct vip_tables *t)
 {
-	put_set(b, table, "guarded4", NFT_TYPE_IP4, 0);
-	put_set(b, table, "guarded6", NFT_TYPE_IP6, 0);
-	put_addrs(b, table, "guarded4", addrs, n, 4, NULL);
-	put_addrs(b, table, "guarded6", addrs, n, 6, NULL);
+	vg_put_set(b, table, "guarded4", NFT_TYPE_IP4, 4, 0);
+	vg_put_set(b, table, "guarded6", NFT_TYPE_IP6, 16, 0);
+	put_addrs(b, table, "guarded4", t, 4, ADDR, NULL);
+	put_addrs(b, table, "guarded6", t, 6, ADDR, NULL);
+	if (!is_router(b))
+		return;
+	vg_put_set(b, table, "guardedm", NFT_TYPE_ETHER, 6, 0);
+	put_addrs(b, table, "guardedm", t, 0, MAC, NULL);
 }
 
 static void
-put_open(struct vip_batch *b, const struct vip_addr_conf *addrs, uint16_t n,
-    const struct vip_set *open)
+put_open(
+    struct vip_batch *b, const struct vip_tables *t, const struct vip_set *open)
 {
-	put_addrs(b, VIP_TABLE_LEASE, "open4", addrs, n, 4, open);
-	put_addrs(b, VIP_TABLE_LEASE, "open6", addrs, n, 6, open);
+	put_addrs(b, b->names->lease, "open4", t, 4, ADDR, open);
+	put_addrs(b, b->names->lease, "open6", t, 6, ADDR, open);
+	if (is_router(b))
+		put_addrs(b, b->names->lease, "openm", t, 0, MAC, open);
+}
+
+/* The sets that only a guard of virtual routers has. */
+static void
+put_router_sets(struct vip_batch *b, const struct vip_tables *t)
+{
+	static const uint32_t ip4[2] = {NFT_TYPE_IP4, 4},
+			      ip6[2] = {NFT_TYPE_IP6, 16},
+			      mac[2] = {NFT_TYPE_ETHER, 6},
+			      ifindex[2] = {NFT_TYPE_IFINDEX, 4};
+	const char *table = b->names->lease;
+
+	vg_put_set(b, table, "openm", NFT_TYPE_ETHER, 6, 0);
+	vg_put_set(b, table, "noaccept4", NFT_TYPE_IP4, 4, 0);
+	vg_put_set(b, table, "noaccept6", NFT_TYPE_IP6, 16, 0);
+	vg_put_map(b, table, "macs4", ip4, mac, 0);
+	vg_put_map(b, table, "macs6", ip6, mac, 0);
+	vg_put_set(b, table, "bound4", NFT_TYPE_ETHER_IP4, 12, 0);
+	vg_put_set(b, table, "bound6", NFT_TYPE_IP6_ETHER, 24, 0);
+	vg_put_map(b, table, "primary4", ifindex, ip4, 0);
+	put_addrs(b, table, "noaccept4", t, 4, NO_ACCEPT, NULL);
+	put_addrs(b, table, "noaccept6", t, 6, NO_ACCEPT, NULL);
+	put_addrs(b, table, "macs4", t, 4, MAC_OF, NULL);
+	put_addrs(b, table, "macs6", t, 6, MAC_OF, NULL);
+	put_addrs(b, table, "bound4", t, 4, PAIR, NULL);
+	put_addrs(b, table, "bound6", t, 6, PAIR, NULL);
+	put_primary(b, t);
 }
 
 /* The chains that the kernel calls: all there are of them. */
 static void
 put_hooks(struct vip_batch *b, const char *const *devs)
 {
-	static const struct {
+	const struct {
 		const char *table, *in, *out;
 		int32_t prio;
 	} hooks[] = {
-	    {VIP_TABLE_GUARD, "clear_in", "clear_out", PRIO_CLEAR},
-	    {VIP_TABLE_LEASE, "permit_in", "permit_out", PRIO_PERMIT},
-	    {VIP_TABLE_GUARD, "judge_in", "judge_out", PRIO_JUDGE},
+	    {b->names->guard, "clear_in", "clear_out", PRIO_CLEAR},
+	    {b->names->lease, "permit_in", "permit_out", PRIO_PERMIT},
+	    {b->names->guard, "judge_in", "judge_out", PRIO_JUDGE},
 	};
 	size_t i;
 
 	for (i = 0; i < NITEMS(hooks); i++) {
-		put_chain(b, hooks[i].table, hooks[i].in, NF_NETDEV_INGRESS,
+		vg_put_chain(b, hooks[i].table, hooks[i].in, NF_NETDEV_INGRESS,
 		    hooks[i].prio, devs);
-		put_chain(b, hooks[i].table, hooks[i].out, NF_NETDEV_EGRESS,
+		vg_put_chain(b, hooks[i].table, hooks[i].out, NF_NETDEV_EGRESS,
 		    hooks[i].prio, devs);
 	}
 }
 
 void
-vip_batch_install(struct vip_batch *b, const struct vip_addr_conf *addrs,
-    uint16_t n, const char *const *devs, const struct vip_set *open,
-    uint64_t lease_ms)
+vip_batch_install(struct vip_batch *b, const struct vip_tables *t,
+    const struct vip_set *open, uint64_t lease_ms)
 {
+	const char *lease = b->names->lease;
 	size_t i;
 
-	put_table_anew(b, VIP_TABLE_GUARD, 0, "table had_guard");
-	put_table_anew(b, VIP_TABLE_LEASE, NFT_TABLE_F_OWNER,
-	    "table had_lease (another had may own it)");
-	put_guarded(b, VIP_TABLE_GUARD, addrs, n);
-	put_guarded(b, VIP_TABLE_LEASE, addrs, n);
-	put_set(b, VIP_TABLE_LEASE, "open4", NFT_TYPE_IP4, 0);
-	put_set(b, VIP_TABLE_LEASE, "open6", NFT_TYPE_IP6, 0);
-	put_set(b, VIP_TABLE_LEASE, "lease", NFT_TYPE_MARK, NFT_SET_TIMEOUT);
-	put_open(b, addrs, n, open);
+	vg_put_table_anew(b, b->names->guard, 0, b->names->guard_what);
+	vg_put_table_anew(b, lease, NFT_TABLE_F_OWNER, b->names->lease_what);
+	put_guarded(b, b->names->guard, t);
+	put_guarded(b, lease, t);
+	vg_put_set(b, lease, "open4", NFT_TYPE_IP4, 4, 0);
+	vg_put_set(b, lease, "open6", NFT_TYPE_IP6, 16, 0);
+	vg_put_set(b, lease, "lease", NFT_TYPE_MARK, 4, NFT_SET_TIMEOUT);
+	if (is_router(b))
+		put_router_sets(b, t);
+	put_open(b, t, open);
 	if (lease_ms > 0)
 		put_lease(b, lease_ms);
 	put_judge(b);
 	/* The kernel wants an interface for a base chain. */
-	if (devs[0] == NULL)
+	if (t->devs[0] == NULL)
 		return;
-	put_hooks(b, devs);
+	put_hooks(b, t->devs);
+	if (is_router(b))
+		put_adverts(b);
 	for (i = 0; i < NITEMS(selectors); i++)
 		put_selector(b, &selectors[i]);
+	for (i = 0; is_router(b) && i < NITEMS(mac_selectors); i++)
+		put_selector(b, &mac_selectors[i]);
 }
 
 void
-vip_batch_open(struct vip_batch *b, const struct vip_addr_conf *addrs,
-    uint16_t n, const struct vip_set *open)
+vip_batch_open(
+    struct vip_batch *b, const struct vip_tables *t, const struct vip_set *open)
 {
-	put_flush(b, VIP_TABLE_LEASE, "open4");
-	put_flush(b, VIP_TABLE_LEASE, "open6");
-	put_open(b, addrs, n, open);
+	vg_put_flush(b, b->names->lease, "open4");
+	vg_put_flush(b, b->names->lease, "open6");
+	if (is_router(b))
+		vg_put_flush(b, b->names->lease, "openm");
+	put_open(b, t, open);
+}
+
+void
+vip_batch_primary(struct vip_batch *b, const struct vip_tables *t)
+{
+	ASSERT(is_router(b));
+	vg_put_flush(b, b->names->lease, "primary4");
+	put_primary(b, t);
 }
 
 void
 vip_batch_lease(struct vip_batch *b, uint64_t lease_ms, bool in_place)
 {
 	if (!in_place)
-		put_flush(b, VIP_TABLE_LEASE, "lease");
+		vg_put_flush(b, b->names->lease, "lease");
 	if (lease_ms > 0)
 		put_lease(b, lease_ms);
 }
@@ -592,123 +591,12 @@ vip_batch_lease(struct vip_batch *b, uint64_t lease_ms, bool in_place)
 void
 vip_batch_remove(struct vip_batch *b)
 {
+	const struct vip_guard_names *t = b->names;
+
 	/* Create and delete: no failure if somebody was faster. */
-	put_table(b, NFT_MSG_NEWTABLE, VIP_TABLE_LEASE, NFT_TABLE_F_OWNER,
-	    "table had_lease");
-	put_table(b, NFT_MSG_DELTABLE, VIP_TABLE_LEASE, 0, "table had_lease");
-	put_table(b, NFT_MSG_NEWTABLE, VIP_TABLE_GUARD, 0, "table had_guard");
-	put_table(b, NFT_MSG_DELTABLE, VIP_TABLE_GUARD, 0, "table had_guard");
-}
-
-/* The text for an answer that names a message by its number. */
-static const char *
-batch_what(const struct vip_batch *b, uint32_t seq)
-{
-	uint32_t i = seq - b->seq;
-
-	return i < b->n ? b->what[i] : "batch";
-}
-
-/*
- * The kernel works while the message is sent, so all answers are there when
- * that returns: errors, and one success, of the last message that asked.
- */
-static int
-batch_answers(struct vip_batch *b, struct mnl_socket *nl, const char **what)
-{
-	char buf[16384];
-	bool done = false;
-	ssize_t len;
-	int err = 0;
-
-	while ((len = mnl_socket_recvfrom(nl, buf, sizeof(buf))) > 0) {
-		const struct nlmsghdr *nlh = (const struct nlmsghdr *)buf;
-		int left = (int)len;
-
-		for (; mnl_nlmsg_ok(nlh, left);
-		     nlh = mnl_nlmsg_next(nlh, &left)) {
-			const struct nlmsgerr *e = mnl_nlmsg_get_payload(nlh);
-
-			if (nlh->nlmsg_type != NLMSG_ERROR)
-				continue;
-			if (e->error == 0)
-				done = true;
-			else if (err == 0) {
-				err = -e->error;
-				*what = batch_what(b, nlh->nlmsg_seq);
-			}
-		}
-	}
-	if (err == 0 && !done) {
-		*what = "batch";
-		err = EPROTO;
-	}
-	errno = err;
-	return err == 0 ? 0 : -1;
-}
-
-int
-vip_batch_send(struct vip_batch *b, struct mnl_socket *nl, const char **what)
-{
-	struct nlmsghdr *nlh = (struct nlmsghdr *)b->buf, *last = nlh;
-	int left = (int)b->len;
-
-	ASSERT(b->n > 1 && b->n < VIP_BATCH_MSGS);
-	for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left))
-		last = nlh;
-	last->nlmsg_flags |= NLM_F_ACK;
-	b->what[b->n] = "batch";
-	b->len += MNL_ALIGN(
-	    nftnl_batch_end(b->buf + b->len, b->seq + b->n++)->nlmsg_len);
-	*what = "netlink socket";
-	if (mnl_socket_sendto(nl, b->buf, b->len) < 0)
-		return -1;
-	return batch_answers(b, nl, what);
-}
-
-static int
-elem_left(struct nftnl_set_elem *e, void *data)
-{
-	uint64_t *ms = data;
-
-	if (nftnl_set_elem_is_set(e, NFTNL_SET_ELEM_EXPIRATION))
-		*ms = nftnl_set_elem_get_u64(e, NFTNL_SET_ELEM_EXPIRATION);
-	return 0;
-}
-
-static int
-on_elems(const struct nlmsghdr *nlh, void *data)
-{
-	struct nftnl_set *s = need(nftnl_set_alloc());
-
-	if (nftnl_set_elems_nlmsg_parse(nlh, s) == 0)
-		nftnl_set_elem_foreach(s, elem_left, data);
-	nftnl_set_free(s);
-	return MNL_CB_OK;
-}
-
-int
-vip_lease_left(struct vip_batch *b, struct mnl_socket *nl, uint64_t *ms)
-{
-	struct nftnl_set *s = set_model(VIP_TABLE_LEASE, "lease");
-	struct nlmsghdr *nlh;
-	char buf[16384];
-	ssize_t len;
-	int r = MNL_CB_OK;
-
-	*ms = 0;
-	b->len = b->n = 0;
-	nlh = msg_put(b, NFT_MSG_GETSETELEM, NLM_F_DUMP, "set element");
-	nftnl_set_elems_nlmsg_build_payload(nlh, s);
-	nftnl_set_free(s);
-	if (mnl_socket_sendto(nl, nlh, nlh->nlmsg_len) < 0)
-		return -1;
-	while (r > MNL_CB_STOP) {
-		len = mnl_socket_recvfrom(nl, buf, sizeof(buf));
-		if (len < 0)
-			return -1;
-		r = mnl_cb_run(buf, (size_t)len, b->seq,
-		    mnl_socket_get_portid(nl), on_elems, ms);
-	}
-	return r < 0 ? -1 : 0;
+	vg_put_table(
+	    b, NFT_MSG_NEWTABLE, t->lease, NFT_TABLE_F_OWNER, t->lease_what);
+	vg_put_table(b, NFT_MSG_DELTABLE, t->lease, 0, t->lease_what);
+	vg_put_table(b, NFT_MSG_NEWTABLE, t->guard, 0, t->guard_what);
+	vg_put_table(b, NFT_MSG_DELTABLE, t->guard, 0, t->guard_what);
 }
