@@ -221,6 +221,8 @@ struct mir_status {
 	bool changing; /* a promotion or demotion is under way */
 	enum mir_disk disk, peer_disk; /* peer: LOADING = unknown */
 	enum mir_conn conn;
+	/* NOCOPY, this one is the copy: the peer has seen no other data */
+	bool peer_agrees;
 	bool holding; /* answers are held back (R14) */
 	bool alone; /* goes on without the peer, whose copy falls behind */
 	uint64_t size_bytes; /* 0: not known yet */

@@ -76,6 +76,19 @@ mir_peer_disk_state(const struct mir *m)
 	return by_flags(m->peer_id.flags);
 }
 
+/*
+ * A peer without a disk: what it serves is this copy; or it has seen no data
+ * that this copy lacks.
+ */
+static bool
+agrees(const struct mir *m)
+{
+	return m->conn == MIR_CONN_NOCOPY && m->attached &&
+	       (m->peer_primary ||
+		   (m->peer_id.current != 0 &&
+		       m->peer_id.current == m->self_id.current));
+}
+
 /* Changes whenever something that the user should look at has. */
 uint64_t
 mir_digest(const struct mir *m)
@@ -122,6 +135,7 @@ mir_status(const struct mir *m, struct mir_status *st)
 	st->disk = mir_disk_state(m);
 	st->peer_disk = mir_peer_disk_state(m);
 	st->conn = m->conn;
+	st->peer_agrees = agrees(m);
 	st->holding = m->primary && (m->mode == MODE_HOLD || m->doubt);
 	st->alone = m->primary && m->mode == MODE_ALONE;
 	st->size_bytes = m->sb.data_bytes;

@@ -131,7 +131,8 @@ nd_mir_new(struct nd *nd, uint16_t vol, const struct nd_disk *disk)
 
 /*
  * Whether the copies are comparable now.  NOCOPY is no comparison: the copy
- * that is missing may have been the newer one.
+ * that is missing may have been the newer one, unless the node that misses it
+ * says what it had.
  */
 static bool
 compared(const struct mir_status *st)
@@ -142,6 +143,8 @@ compared(const struct mir_status *st)
 	case MIR_CONN_FINISH:
 	case MIR_CONN_TARGET:
 		return true;
+	case MIR_CONN_NOCOPY:
+		return st->disk == MIR_DISK_UPTODATE && st->peer_agrees;
 	case MIR_CONN_WAIT:
 		/* Neither has ever had data: nothing can be stale. */
 		return st->disk == MIR_DISK_BLANK &&
