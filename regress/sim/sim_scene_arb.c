@@ -199,6 +199,57 @@ R1_seeded_on_both_sides(struct world *w)
 	    "one of them has yielded");
 }
 
+/* Its daemon starts anew, while alpha works without a disk of its own. */
+static void
+restart_bravo(struct world *w, bool stop)
+{
+	alpha(w)->disk.dead = true;
+	run_ms(w, 4000);
+	expect(w, runs_on(w, 0) == 0, "alpha goes on from bravo's copy");
+	if (stop)
+		operator(alpha(w), ND_OP_STOP, 0, 0);
+	run_ms(w, 2000);
+	daemon_kill(bravo(w));
+	run_ms(w, 1000);
+	daemon_start(bravo(w));
+	expect(w, run_till(w, paired, 10000), "they are a pair again");
+	run_ms(w, 3000);
+}
+
+static void
+mend_alpha(struct world *w)
+{
+	daemon_kill(alpha(w));
+	alpha(w)->disk.dead = false;
+	run_ms(w, 1000);
+}
+
+/* R1: what a primary without a disk works on is the newest copy. */
+static void
+R1_copy_in_use_is_the_newest(struct world *w)
+{
+	scene_begin(w);
+	restart_bravo(w, false);
+	expect(w, runs_on(w, 0) == 0, "alpha goes on");
+	host_power_off(alpha(w));
+	expect(w, run_till(w, bravo_runs, 5000), "bravo runs the service");
+	alpha(w)->disk.dead = false;
+	scene_end(w);
+}
+
+/* R1: a service starts where the good copy is, not on a node without one. */
+static void
+R1_good_copy_starts(struct world *w)
+{
+	scene_begin(w);
+	restart_bravo(w, true);
+	expect(w, runs_on(w, 0) == -1, "it is stopped");
+	operator(alpha(w), ND_OP_START, 0, 0);
+	expect(w, run_till(w, bravo_runs, 10000), "bravo runs the service");
+	mend_alpha(w);
+	scene_end(w);
+}
+
 /* R2: with an arbiter that works, one link left is no jeopardy. */
 static void
 R2_arbiter_ends_jeopardy(struct world *w)
@@ -735,6 +786,8 @@ const struct scene scenes_arb[] = {
     {SCENE(R1_waits_for_peer_at_boot), W_WITNESS},
     {SCENE(R1_solo_restarts), W_WITNESS},
     {SCENE(R1_seeded_on_both_sides), W_WAIT},
+    {SCENE(R1_copy_in_use_is_the_newest), 0},
+    {SCENE(R1_good_copy_starts), 0},
     {SCENE(R2_arbiter_ends_jeopardy), W_WITNESS},
     {SCENE(R2_shared_device), W_DOMAIN},
     {SCENE(R3_adverts_are_life), W_ADVERTS},
