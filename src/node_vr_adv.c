@@ -248,10 +248,8 @@ got_carp(struct nd *nd, uint16_t ifx, const uint8_t *bytes, size_t len)
 	if (r == NULL)
 		return;
 	why = carp_check(&p, nd_vr_conf(nd, r)->vrid, &r->carp->key);
-	/* Dead after three of its intervals; one less, see carp_replay.h. */
 	if (why == CARP_OK)
-		why = carp_replay_check(&r->carp->replay, &p, nd->now,
-		    2 * carp_interval_us(p.advbase, p.advskew));
+		why = carp_replay_check(&r->carp->replay, &p, nd->now);
 	if (why != CARP_OK) {
 		rejected(nd, r->id, (uint8_t)why);
 		return;

@@ -74,6 +74,9 @@ run_goes_on(struct carp_run *run, const struct carp_packet *p, monotime_t now)
 	ASSERT(run->used);
 	run->last = p->counter;
 	run->heard = now;
+	run->quiet_us = 0;
+	if (!carp_is_bow_out(p))
+		run->quiet_us = 2 * carp_interval_us(p->advbase, p->advskew);
 	memcpy(run->src, p->f.src, sizeof(run->src));
 }
 
@@ -100,27 +103,26 @@ lone_add(struct carp_replay *r, uint64_t counter)
 
 /* Does a run of this sender go on? */
 static bool
-is_counting(const struct carp_replay *r, const struct adv_frame *f,
-    monotime_t now, int64_t quiet_us)
+is_counting(
+    const struct carp_replay *r, const struct adv_frame *f, monotime_t now)
 {
 	const struct carp_run *run;
 
 	for (run = r->runs; run < r->runs + CARP_RUNS_MAX; run++)
 		if (run->used &&
 		    memcmp(run->src, f->src, sizeof(run->src)) == 0 &&
-		    mt_sub_us(now, run->heard) < quiet_us)
+		    mt_sub_us(now, run->heard) < run->quiet_us)
 			return true;
 	return false;
 }
 
 enum carp_reject
-carp_replay_check(struct carp_replay *r, const struct carp_packet *p,
-    monotime_t now, int64_t quiet_us)
+carp_replay_check(
+    struct carp_replay *r, const struct carp_packet *p, monotime_t now)
 {
 	const uint64_t *lone;
 	struct carp_run *run;
 
-	ASSERT(quiet_us >= 0);
 	if (heard_before(r, p->counter))
 		return CARP_R_REPLAY;
 	run = run_before(r, p->counter);
@@ -130,7 +132,7 @@ carp_replay_check(struct carp_replay *r, const struct carp_packet *p,
 		 * recording could be the run, and shut the sender out.
 		 */
 		lone = lone_before(r, p->counter);
-		if (lone == NULL && is_counting(r, &p->f, now, quiet_us))
+		if (lone == NULL && is_counting(r, &p->f, now))
 			return CARP_R_RESTART;
 		if (lone == NULL) {
 			lone_add(r, p->counter);

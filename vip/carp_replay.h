@@ -14,13 +14,14 @@
  *    its IPv4 and its IPv6 address.)  One shortly after a lone counter makes a
  *    run with it.
  *  - Any other is new: of a new sender, of one that has started again, or of
- *    ucarp.  It is refused from an address whose run goes on, that is, was
- *    heard within quiet_us: a sender that counts does not jump while it
- *    lives.  Else it is taken, as a lone counter.
+ *    ucarp.  It is refused from an address whose run goes on: a sender that
+ *    counts does not jump while it lives.  Else it is taken, as a lone counter.
  *
- * quiet_us should be the time after which the sender counts as dead less one
- * of its intervals: one that starts again is then heard before it is given up,
- * so that its restart alone never makes a second master.
+ * A run goes on for two intervals after what was heard last, and not at all
+ * after a bow-out.  A master counts as dead after three: so one that starts
+ * again is heard before it is given up, and its restart alone never makes a
+ * second master.  The interval is the one of the run, not of the packet in
+ * question: the digest does not cover it.
  *
  * What this cannot do: know what was sent before it began to listen; know a
  * run that CARP_RUNS_MAX later ones displaced, or a lone counter that
@@ -40,6 +41,7 @@ enum {
 struct carp_run {
 	uint64_t first, last; /* counters heard, both included */
 	monotime_t heard; /* last */
+	int64_t quiet_us; /* after it, when the run no longer goes on */
 	uint8_t src[16]; /* of the sender heard last; IPv4 zero-padded */
 	bool used;
 };
@@ -58,8 +60,8 @@ void carp_replay_init(struct carp_replay *);
  * CARP_OK and remembered, or CARP_R_REPLAY, or CARP_R_RESTART.  now must not
  * go back.
  */
-enum carp_reject carp_replay_check(struct carp_replay *,
-    const struct carp_packet *, monotime_t now, int64_t quiet_us);
+enum carp_reject carp_replay_check(
+    struct carp_replay *, const struct carp_packet *, monotime_t now);
 
 /* Remembers an own advertisement: it may not come back from another address. */
 void carp_replay_sent(struct carp_replay *, uint64_t counter);
