@@ -133,6 +133,7 @@ NODE := \
 	src/node_vr_event.c \
 	src/node_vr_peer.c \
 	src/node_net.c \
+	src/node_note.c \
 	src/node_session.c \
 	src/node_svc.c \
 	src/node_mir.c \

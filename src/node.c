@@ -21,13 +21,6 @@ nd_inner_put(struct nd *nd, enum nd_inner_type type)
 }
 
 void
-nd_note(struct nd *nd, enum had_level level, const char *rule,
-    const char *object, const char *text)
-{
-	nd->ops->note(nd->ctx, level, rule, object, text);
-}
-
-void
 nd_cell(struct nd *nd, enum nd_table table, unsigned in, unsigned state)
 {
 	if (nd->ops->cell != NULL)

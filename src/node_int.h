@@ -32,6 +32,8 @@ struct nd_peer {
 	struct nd_session ctl, bulk;
 	struct lnk links[HAD_LINKS_MAX];
 	uint64_t hb_seq[HAD_LINKS_MAX];
+	uint64_t hb_incarnation; /* of the latest heartbeat */
+	int64_t hb_sent_us;
 	int64_t hb_echo_us[HAD_LINKS_MAX]; /* the peer's sent_us last heard */
 	monotime_t hb_echo_at[HAD_LINKS_MAX];
 	enum mb_peer verdict;
@@ -89,6 +91,14 @@ struct nd_vol {
 	bool sole; /* the peer's copy was no good when it was seen last */
 	uint32_t link; /* number of the session, for VIEW */
 	uint64_t resync_token; /* an operator waits, 0 = none */
+};
+
+/* A warning that was said (R15). */
+enum { ND_SAID = 64, ND_SAY_MS = 1000 };
+struct nd_said {
+	uint64_t what; /* a digest of it */
+	monotime_t next; /* not before */
+	uint32_t more; /* times that it was not said since */
 };
 
 struct nd {
@@ -158,6 +168,7 @@ struct nd {
 	monotime_t leave_at; /* then volumes, then the goodbye */
 	unsigned stopping; /* volumes that have still to answer STOP */
 	uint64_t refused_stale, refused_malformed;
+	struct nd_said said[ND_SAID]; /* of late: node_note.c */
 	monotime_t malformed_at; /* not before: next note about one */
 };
 

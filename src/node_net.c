@@ -173,6 +173,29 @@ link_changed(
 	in->u.member.u.link.up = is;
 }
 
+/*
+ * What a heartbeat says of its sender, unless a later one has said it already:
+ * they come on several links, late, and in any order.
+ */
+static void
+hb_flags(struct nd *nd, struct nd_peer *p, uint64_t incarnation,
+    const struct wire_hb *hb)
+{
+	bool pings = (hb->flags & WIRE_HB_PINGS) != 0;
+
+	if (incarnation == p->hb_incarnation && hb->sent_us < p->hb_sent_us)
+		return;
+	p->hb_incarnation = incarnation;
+	p->hb_sent_us = hb->sent_us;
+	p->digest = hb->digest;
+	p->watchdog_armed = (hb->flags & WIRE_HB_ARMED) != 0;
+	p->holds = (hb->flags & WIRE_HB_HOLDS) != 0;
+	if (p->pings_any == pings)
+		return;
+	p->pings_any = pings;
+	nd_arb_addresses(nd);
+}
+
 static void
 heartbeat(struct nd *nd, struct nd_peer *p, uint8_t link,
     const struct wire_hdr *h, const uint8_t *bytes, size_t len)
@@ -187,13 +210,7 @@ heartbeat(struct nd *nd, struct nd_peer *p, uint8_t link,
 		return;
 	}
 	p->heard = nd->now;
-	p->digest = hb.digest;
-	p->watchdog_armed = (hb.flags & WIRE_HB_ARMED) != 0;
-	p->holds = (hb.flags & WIRE_HB_HOLDS) != 0;
-	if (p->pings_any != ((hb.flags & WIRE_HB_PINGS) != 0)) {
-		p->pings_any = !p->pings_any;
-		nd_arb_addresses(nd);
-	}
+	hb_flags(nd, p, h->incarnation, &hb);
 	p->hb_echo_us[link] = hb.sent_us;
 	p->hb_echo_at[link] = nd->now;
 	link_changed(nd, p, link,

@@ -17,7 +17,8 @@
 #include "node_int.h"
 #include "wire.h"
 
-enum { ALPHA = 1, BRAVO = 2, INCARNATION = 77, WEB = 0, DOOR = 1, GATE = 2 };
+enum { ALPHA = 1, BRAVO = 2, INCARNATION = 77 };
+enum { WEB, DOOR, GATE, NOBODYS };
 
 /* Two direct cables; addresses on a link's interface and on two others. */
 static const char file[] =
@@ -37,6 +38,7 @@ static const char file[] =
     "address web { 192.0.2.80/24 interface e1 }\n"
     "address door { 198.51.100.80/24 interface l0 }\n"
     "address gate { 203.0.113.80/24 interface l1 }\n"
+    "address nobodys { 203.0.113.81/24 interface l1 }\n"
     "service shop { start { address web; volume vol\n"
     "	mount vol on \"/srv\" type ext4 } }\n"
     "service door { start { address door; address gate } }\n";
@@ -138,13 +140,15 @@ run(int64_t ms)
 	}
 }
 
+/* A heartbeat of bravo, sent at that time of its clock. */
 static void
-hears_bravo(void)
+hears_bravo_of(int64_t sent_us, uint8_t flags)
 {
 	struct wire_hdr h = {.core = WIRE_HEARTBEAT,
 	    .sender = BRAVO,
 	    .incarnation = INCARNATION};
-	struct wire_hb hb = {.seq = 1, .sent_us = 1, .link = 1};
+	struct wire_hb hb = {
+	    .seq = 1, .sent_us = sent_us, .link = 1, .flags = flags};
 	struct nd_event e = {.type = ND_EV_MSG, .peer = BRAVO};
 	uint8_t bytes[WIRE_HDR_LEN + WIRE_HB_LEN];
 
@@ -155,6 +159,12 @@ hears_bravo(void)
 	e.u.msg.bytes = bytes;
 	e.u.msg.len = sizeof(bytes);
 	step(e);
+}
+
+static void
+hears_bravo(void)
+{
+	hears_bravo_of(1, 0);
 }
 
 /* Alpha has started, and has heard bravo. */
@@ -288,6 +298,18 @@ R3_own_address_is_no_evidence(void **state)
 	assert_int_equal(w.cells[MB_EV_ADVERT], 1);
 }
 
+/* What no service has, another machine may: it says nothing about bravo. */
+static void
+R3_address_without_service_is_no_evidence(void **state)
+{
+	(void)state;
+	w.ms += w.conf->t.dead_ms;
+	advert(ND_ADVERT_ARP, 0, NOBODYS);
+	assert_int_equal(w.cells[MB_EV_ADVERT], 0);
+	advert(ND_ADVERT_ARP, 0, GATE);
+	assert_int_equal(w.cells[MB_EV_ADVERT], 1);
+}
+
 /* What only a daemon sends counts at once; what nobody knows never does. */
 static void
 R3_advert_counts_at_once(void **state)
@@ -340,6 +362,23 @@ R9_outside_is_told_as_one(void **state)
 }
 
 /* Nobody is told that all is well while nothing is known. */
+/* One that was late, or came twice, says nothing about now. */
+static void
+R9_an_older_heartbeat_takes_nothing_back(void **state)
+{
+	const struct nd_peer *p = &w.nd->peers[0];
+
+	(void)state;
+	hears_bravo_of(5000, WIRE_HB_PINGS | WIRE_HB_HOLDS | WIRE_HB_ARMED);
+	assert_true(p->pings_any && p->holds && p->watchdog_armed);
+	hears_bravo_of(4000, 0);
+	assert_true(p->pings_any && p->holds && p->watchdog_armed);
+	hears_bravo_of(6000, 0);
+	assert_false(p->pings_any || p->holds || p->watchdog_armed);
+	hears_bravo_of(5000, WIRE_HB_PINGS | WIRE_HB_HOLDS | WIRE_HB_ARMED);
+	assert_false(p->pings_any || p->holds || p->watchdog_armed);
+}
+
 static void
 R9_isolated_is_not_told_as_well(void **state)
 {
@@ -418,8 +457,10 @@ main(void)
 	    T(R3_services_answer_counts_when_the_guard_has_ended),
 	    T(R3_asks_while_it_is_undecided),
 	    T(R3_own_address_is_no_evidence),
+	    T(R3_address_without_service_is_no_evidence),
 	    T(R3_advert_counts_at_once),
 	    T(R9_outside_is_told_as_one),
+	    T(R9_an_older_heartbeat_takes_nothing_back),
 	    T(R9_isolated_is_not_told_as_well),
 	    T(R4_who_holds_data_well),
 	};
