@@ -69,8 +69,8 @@ on_message(const struct nlmsghdr *nlh)
 		gens[n_gens++] = now_gen;
 		memset(&now_gen, 0, sizeof(now_gen));
 	} else if (type == NFT_MSG_NEWTABLE) {
-		now_gen.guard_made |= strcmp(n.first, VIP_TABLE_GUARD) == 0;
-		now_gen.lease_made |= strcmp(n.first, VIP_TABLE_LEASE) == 0;
+		now_gen.guard_made |= strcmp(n.first, "had_guard") == 0;
+		now_gen.lease_made |= strcmp(n.first, "had_lease") == 0;
 	} else if (type == NFT_MSG_NEWRULE) {
 		now_gen.rules++;
 	} else if (strncmp(n.second, "open", 4) == 0) {
@@ -163,7 +163,7 @@ static void
 test_every_change_is_one_generation(void **state)
 {
 	static const struct vip_guard_cb cb = {cb_flushed};
-	struct vip_guard_conf gc = {net_addrs, NITEMS(net_addrs), NULL, 0};
+	struct vip_guard_conf gc = {.addrs = net_addrs, .n = NITEMS(net_addrs)};
 	struct vip_guard_stats st;
 	const struct gen *gen;
 	struct vip_guard *g;
@@ -282,7 +282,8 @@ static void
 test_refused_part_refuses_all(void **state)
 {
 	static char before[32768], after[32768];
-	const char *good[] = {"eth0", NULL}, *bad[] = {"eth0", "eth0", NULL};
+	struct vip_tables t = {
+	    .addrs = net_addrs, .n = NITEMS(net_addrs), .devs = {"eth0"}};
 	struct vip_set open;
 	struct mnl_socket *nl;
 	struct vip_batch b;
@@ -296,17 +297,19 @@ test_refused_part_refuses_all(void **state)
 	assert_int_equal(mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID), 0);
 	enter(hub_fd);
 	memset(&open, 0, sizeof(open));
-	assert_int_equal(vip_batch_init(&b), 0);
+	assert_int_equal(vip_batch_init(&b, VIP_GUARD_SERVICE), 0);
 	vip_batch_begin(&b);
-	vip_batch_install(&b, net_addrs, NITEMS(net_addrs), good, &open, 60000);
+	vip_batch_install(&b, &t, &open, 60000);
 	assert_int_equal(vip_batch_send(&b, nl, &what), 0);
 	ruleset(before, sizeof(before));
-	assert_non_null(strstr(before, VIP_TABLE_GUARD));
+	assert_non_null(strstr(before, "had_guard"));
 	mon_forget();
 
 	memset(&open, 0xff, sizeof(open));
 	vip_batch_begin(&b);
-	vip_batch_install(&b, net_addrs, NITEMS(net_addrs), bad, &open, 60000);
+	t.devs[1] = "eth0";
+	vip_batch_install(&b, &t, &open, 60000);
+	t.devs[1] = NULL;
 	assert_int_equal(vip_batch_send(&b, nl, &what), -1);
 	assert_int_equal(errno, EEXIST);
 	print_message("the kernel refused: %s\n", what);
@@ -318,7 +321,7 @@ test_refused_part_refuses_all(void **state)
 
 	/* The same without that part is taken. */
 	vip_batch_begin(&b);
-	vip_batch_install(&b, net_addrs, NITEMS(net_addrs), good, &open, 60000);
+	vip_batch_install(&b, &t, &open, 60000);
 	assert_int_equal(vip_batch_send(&b, nl, &what), 0);
 	ruleset(after, sizeof(after));
 	assert_string_not_equal(after, before);
