@@ -4,6 +4,7 @@
 # README.md names each library that is linked, with the licence that Debian's
 # package has it under, and no other.  BIN is where the binaries are.
 set -u
+PATH=$PATH:/usr/sbin:/sbin
 BIN=${BIN:-build/release}
 tmp=$(mktemp -d) || exit 1
 trap 'rm -rf "$tmp"' EXIT
