@@ -123,18 +123,26 @@ vr_go(struct vr *v, struct vr_r *r, enum vr_state to, bool farewell,
 		vr_group_act(v, r, VR_ACT_DOWN);
 }
 
-/* RFC 9568, section 6.4.1: the owner does not wait for anybody. */
+/*
+ * RFC 9568, section 6.4.1: the owner does not wait for anybody.  But a peer
+ * node that holds the addresses is asked for them, so that there are never two.
+ */
 static void
 startup(struct vr *v, struct vr_r *r, const char *reason)
 {
 	ASSERT(r->state == VR_INIT && r->hold == 0);
-	if (r->conf.bound)
+	if (r->conf.bound) {
 		vr_go(v, r, r->want ? VR_ACTIVE : VR_BACKUP, false, reason);
-	else if (r->conf.proto != VR_CARP && r->conf.priority == VR_OWNER &&
-		 !r->yield && !mt_before(v->now, r->able_at))
+		return;
+	}
+	if (r->conf.proto != VR_CARP && r->conf.priority == VR_OWNER &&
+	    !r->yield && !mt_before(v->now, r->able_at) &&
+	    !vr_peer_holds(v, r)) {
 		vr_go(v, r, VR_ACTIVE, false, "it owns the addresses");
-	else
-		vr_go(v, r, VR_BACKUP, false, reason);
+		return;
+	}
+	vr_go(v, r, VR_BACKUP, false, reason);
+	vr_peer_eval(v, r);
 }
 
 void

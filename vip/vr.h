@@ -137,7 +137,8 @@ struct vr_reach {
 struct vr_peer {
 	bool holds; /* ACTIVE, or not yet silent */
 	bool able; /* would take if it had to */
-	bool wants; /* has a right to preempt the present holder */
+	/* May preempt the present holder; or there is none, and it waits. */
+	bool wants;
 	bool third; /* hears a master that is neither of the two */
 	uint8_t priority; /* VRRP: effective; CARP: 255 - demotion */
 	uint16_t rank; /* CARP: less, the rarer its adverts; VRRP: 0 */

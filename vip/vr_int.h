@@ -141,6 +141,8 @@ void vr_hear_bound(struct vr *, struct vr_r *, const struct vr_advert *);
 bool vr_better(const struct vr_r *);
 /* BACKUP: takes unless the peer node's word is against it; then waits. */
 void vr_try_take(struct vr *, struct vr_r *, const char *reason);
+/* It says so, and lives. */
+bool vr_peer_holds(const struct vr *, const struct vr_r *);
 /* Something was learned of the peer. */
 void vr_peer_eval(struct vr *, struct vr_r *);
 void vr_peer_make(const struct vr *, const struct vr_r *, struct vr_peer *);

@@ -117,6 +117,7 @@ must_wait(const struct vr *v, const struct vr_r *r, const char **why)
 void
 vr_try_take(struct vr *v, struct vr_r *r, const char *reason)
 {
+	const struct vr_reach *reach = &v->ifs[r->conf.ifx].reach;
 	const char *why;
 
 	ASSERT(r->state == VR_BACKUP && !r->conf.bound);
@@ -129,7 +130,9 @@ vr_try_take(struct vr *v, struct vr_r *r, const char *reason)
 		return;
 	}
 	r->waits++;
-	r->waited = !r->peer.holds && !r->peer.third;
+	/* For a better peer that may take; not for one that has it. */
+	r->waited = !r->peer.holds && !r->peer.third &&
+		    (reach->own_lan_ok || !reach->peer_lan_ok);
 	if (!r->waiting)
 		vr_note(v, r, HAD_WARN, "", why);
 	r->waiting = true;
@@ -181,15 +184,22 @@ vr_peer_eval(struct vr *v, struct vr_r *r)
 	}
 }
 
+bool
+vr_peer_holds(const struct vr *v, const struct vr_r *r)
+{
+	return peer_life(v, r) == VR_PEER_ALIVE && r->peer.holds;
+}
+
 void
 vr_peer_make(const struct vr *v, const struct vr_r *r, struct vr_peer *p)
 {
 	memset(p, 0, sizeof(*p));
 	p->holds = r->state == VR_ACTIVE || r->addr != VR_ADDR_NONE;
 	p->able = r->state == VR_BACKUP && !mt_before(v->now, r->able_at);
-	p->wants = p->able && peer_life(v, r) == VR_PEER_ALIVE &&
-		   r->peer.holds && preempts_peer(r) &&
-		   !mt_before(v->now, r->preempt_at);
+	if (p->able && peer_life(v, r) == VR_PEER_ALIVE)
+		p->wants = r->peer.holds ? preempts_peer(r) &&
+					       !mt_before(v->now, r->preempt_at)
+					 : r->waited;
 	p->third = hears_third(v, r);
 	p->priority = word_priority(r);
 	p->rank = word_rank(r);

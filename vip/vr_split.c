@@ -25,18 +25,21 @@
  *	                    this node would not preempt         WAIT
  *	14 alive     no yes peer is able                        WAIT
  *	15 alive      -  -  the peer was the master             TAKE
- *	16 alive      -  -  not timed out                       PLAIN
- *	17 alive    yes  no -                                   TAKE
- *	18 alive      -  -  peer is not able                    TAKE
- *	19 alive      equal this node is better                 TAKE
- *	20 alive      equal it waited for the peer once         TAKE
- *	21 alive      equal -                                   WAIT
+ *	16 alive      -  -  not timed out; peer wants, this
+ *	                    node is better                      TAKE
+ *	17 alive      -  -  not timed out                       PLAIN
+ *	18 alive    yes  no -                                   TAKE
+ *	19 alive      -  -  peer is not able                    TAKE
+ *	20 alive      -  -  this node is better                 TAKE
+ *	21 alive      -  -  it waited for the peer once         TAKE
+ *	22 alive      -  -  -                                   WAIT
  *
  * Never two: while the peer holds, lives and reaches the LAN, a timeout means
  * that adverts are lost one way (12); of two that hold, one yields (2, 4).
  * Preemption goes by asking (5).  Never none: who was told that the master is
- * gone takes at once (9, 11, 15); of two that wait, the better one takes (19),
- * the other waits no longer than once (20).  WAIT before the timeout changes
+ * gone takes at once (9, 11, 15); of two that wait, the better one takes (20),
+ * even if only the other has timed out yet, which then wants it (16); the
+ * other waits no longer than once (21).  WAIT before the timeout changes
  * nothing.
  */
 #include "vr_split.h"
@@ -108,6 +111,10 @@ split_alive(const struct vr_split *s, const char **why)
 	}
 	if (s->peer_was) {
 		*why = "the peer gave it up";
+		return VR_TAKE;
+	}
+	if (!s->timed_out && s->peer_wants && s->better) {
+		*why = "the peer waits for this node, which is better";
 		return VR_TAKE;
 	}
 	if (!s->timed_out)
