@@ -336,9 +336,22 @@ nd_may_probe(const struct nd *nd, uint8_t peer, monotime_t now)
 /*
  * What another machine on the network shows.  An answer for an address of its
  * link comes from the peer's kernel, whatever became of its daemon.  One for an
- * address that this node does not serve: with two nodes that is the peer, and
- * its guard is open.  An advert comes from nothing but its daemon.
+ * address of a service that this node does not serve: with two nodes that is
+ * the peer, and its guard is open.  What is held by election may be with any
+ * router.  An advert comes from nothing but its daemon.
  */
+static bool
+proves_life(
+    const struct nd *nd, const struct nd_peer *p, const struct nd_event *e)
+{
+	uint16_t address = e->u.advert.address;
+
+	return e->u.advert.kind == ND_ADVERT_SAID ||
+	       (nd->conf->addresses[address].service != UINT16_MAX &&
+		   vip_state(nd->vip, address) == VIP_OFF &&
+		   guard_has_ended(nd, p, nd->now));
+}
+
 void
 nd_arb_advert(struct nd *nd, const struct nd_event *e)
 {
@@ -357,9 +370,7 @@ nd_arb_advert(struct nd *nd, const struct nd_event *e)
 		m.type = MB_EV_KERNEL_ALIVE;
 		m.u.kernel_alive.peer = p->id;
 		m.u.kernel_alive.link = e->u.advert.link;
-	} else if (e->u.advert.kind == ND_ADVERT_ARP &&
-		   (vip_state(nd->vip, address) != VIP_OFF ||
-		       !guard_has_ended(nd, p, nd->now))) {
+	} else if (!proves_life(nd, p, e)) {
 		return;
 	}
 	mb_step(nd->member, &m);

@@ -118,6 +118,9 @@ a_node_without_disk_can_be_primary(void **state)
 	w_connect(w);
 	w_run(w);
 	assert_int_equal(w_status(w, 2).size_bytes, W_SECTORS * 512);
+	/* It never had a disk: what it missed may have been newer. */
+	assert_int_equal(w_status(w, 1).conn, MIR_CONN_NOCOPY);
+	assert_false(w_status(w, 1).peer_agrees);
 	start_primary(w, 2);
 	w_write(w, 2, 3, 5);
 	w_request(w, 2, MIR_READ, 64 * 512, 4096);
@@ -125,6 +128,9 @@ a_node_without_disk_can_be_primary(void **state)
 	assert_int_equal(in_flight(w), 0);
 	assert_int_equal(w->fails, 0);
 	assert_int_equal(w->n[1].d.cur[3], w->s[3].acked);
+	/* What it works on is this copy. */
+	assert_true(w_status(w, 1).peer_agrees);
+	assert_false(w_status(w, 2).peer_agrees);
 	w_demote(w, 2, 8);
 	w_run(w);
 	assert_true(w->n[2].done_ok);

@@ -18,7 +18,7 @@
 #include "wire.h"
 
 enum { ALPHA = 1, BRAVO = 2, INCARNATION = 77 };
-enum { WEB, DOOR, GATE, NOBODYS };
+enum { WEB, DOOR, GATE, ANYBODYS };
 
 /* Two direct cables; addresses on a link's interface and on two others. */
 static const char file[] =
@@ -38,7 +38,8 @@ static const char file[] =
     "address web { 192.0.2.80/24 interface e1 }\n"
     "address door { 198.51.100.80/24 interface l0 }\n"
     "address gate { 203.0.113.80/24 interface l1 }\n"
-    "address nobodys { 203.0.113.81/24 interface l1 }\n"
+    "address anybodys { 203.0.113.81/24 interface l1 }\n"
+    "router anybodys { vrrp 3 vrid 7; address anybodys }\n"
     "service shop { start { address web; volume vol\n"
     "	mount vol on \"/srv\" type ext4 } }\n"
     "service door { start { address door; address gate } }\n";
@@ -298,13 +299,13 @@ R3_own_address_is_no_evidence(void **state)
 	assert_int_equal(w.cells[MB_EV_ADVERT], 1);
 }
 
-/* What no service has, another machine may: it says nothing about bravo. */
+/* What is held by election any router may have: it is not bravo's word. */
 static void
-R3_address_without_service_is_no_evidence(void **state)
+R3_elected_address_is_no_evidence(void **state)
 {
 	(void)state;
 	w.ms += w.conf->t.dead_ms;
-	advert(ND_ADVERT_ARP, 0, NOBODYS);
+	advert(ND_ADVERT_ARP, 0, ANYBODYS);
 	assert_int_equal(w.cells[MB_EV_ADVERT], 0);
 	advert(ND_ADVERT_ARP, 0, GATE);
 	assert_int_equal(w.cells[MB_EV_ADVERT], 1);
@@ -361,7 +362,6 @@ R9_outside_is_told_as_one(void **state)
 	assert_true(w.nd->unusable[WEB]);
 }
 
-/* Nobody is told that all is well while nothing is known. */
 /* One that was late, or came twice, says nothing about now. */
 static void
 R9_an_older_heartbeat_takes_nothing_back(void **state)
@@ -379,6 +379,7 @@ R9_an_older_heartbeat_takes_nothing_back(void **state)
 	assert_false(p->pings_any || p->holds || p->watchdog_armed);
 }
 
+/* Nobody is told that all is well while nothing is known. */
 static void
 R9_isolated_is_not_told_as_well(void **state)
 {
@@ -457,7 +458,7 @@ main(void)
 	    T(R3_services_answer_counts_when_the_guard_has_ended),
 	    T(R3_asks_while_it_is_undecided),
 	    T(R3_own_address_is_no_evidence),
-	    T(R3_address_without_service_is_no_evidence),
+	    T(R3_elected_address_is_no_evidence),
 	    T(R3_advert_counts_at_once),
 	    T(R9_outside_is_told_as_one),
 	    T(R9_an_older_heartbeat_takes_nothing_back),

@@ -436,6 +436,28 @@ R10_frozen_service_starts_where_it_ran(void **state)
 	expect(BRAVO, SHOP, STOPPED);
 }
 
+/* Each service has a count of its own. */
+static void
+R10_counts_each_service(void **state)
+{
+	(void)state;
+	shop_on_alpha();
+	takeover(BRAVO, WEB, false);
+	run(1000);
+	expect(BRAVO, WEB, RUNNING);
+	dies(ALPHA);
+	expect(BRAVO, SHOP, RUNNING);
+	comes_back(ALPHA);
+	dies(BRAVO);
+	expect(ALPHA, SHOP, RUNNING);
+	expect(ALPHA, WEB, RUNNING);
+	comes_back(BRAVO);
+	dies(ALPHA);
+	/* bravo took shop lately, and web never. */
+	expect(BRAVO, SHOP, STOPPED);
+	expect(BRAVO, WEB, RUNNING);
+}
+
 static void
 R10_operator_ends_the_freeze(void **state)
 {
@@ -717,6 +739,7 @@ main(void)
 	    T(R10_failback_when_configured),
 	    T(R10_ping_pong_of_deaths_ends),
 	    T(R10_frozen_service_starts_where_it_ran),
+	    T(R10_counts_each_service),
 	    T(R10_operator_ends_the_freeze),
 	    T(R10_thaw_ends_the_freeze),
 	    T(R10_operators_moves_do_not_count),
