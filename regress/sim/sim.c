@@ -19,7 +19,7 @@
 
 #include "sim_run.h"
 
-static struct world *running;
+static struct sim *running;
 
 /* In place of the daemon's: an assertion is a violation with a replay line. */
 _Noreturn void
@@ -27,15 +27,16 @@ had_assert_fail(const char *file, int line, const char *expr)
 {
 	fprintf(stderr, "sim: %s:%d: assertion failed: %s\n", file, line, expr);
 	if (running != NULL)
-		violation(running, "assertion", "%s:%d: %s", file, line, expr);
+		violation(running->world[0], "assertion", "%s:%d: %s", file,
+		    line, expr);
 	fflush(NULL);
 	_exit(3);
 }
 
 struct totals {
-	unsigned seeds, faults, failovers, violations, excused;
+	unsigned seeds, faults, failovers, violations, excused, lies;
 	uint64_t hash;
-	unsigned long acks, reads, grants;
+	unsigned long acks, reads, grants, windows, holds;
 };
 
 /* What was built: so that a replay line can be followed later. */
@@ -48,18 +49,32 @@ sim_commit(void)
 static bool
 no_waiter(struct world *w)
 {
-	return lock_idle(w);
+	bool idle = true;
+
+	for (unsigned i = 0; i < w->sim->n_worlds; i++)
+		idle &= lock_idle(w->sim->world[i]);
+	return idle;
+}
+
+static bool
+all_settled(struct world *w)
+{
+	for (unsigned i = 0; i < w->sim->n_worlds; i++)
+		if (!settled(w->sim->world[i]))
+			return false;
+	return true;
 }
 
 /* An operator's help for what only an operator may decide. */
 static void
 help(struct world *w)
 {
-	for (unsigned i = 0; i < HOSTS; i++) {
+	for (unsigned i = 0; i < w->n_hosts; i++) {
 		struct host *h = &w->host[i];
 		const struct nd_status *s = status(h);
-		bool sick = s->vols[0].disk == MIR_DISK_NONE ||
-			    s->vols[0].disk == MIR_DISK_FAILED;
+		bool sick = w->conf->n_volumes > 0 &&
+			    (s->vols[0].disk == MIR_DISK_NONE ||
+				s->vols[0].disk == MIR_DISK_FAILED);
 
 		for (unsigned k = 0; k < SERVICES; k++)
 			sick |= s->svc.services[k].state == SVC_FAILED;
@@ -81,62 +96,111 @@ undo(struct world *w)
 {
 	struct host *h = &w->host[w->host[0].running ? 0 : 1];
 
-	if (!h->running || w->failed)
+	if (!h->running || settled(w))
 		return;
 	operator(h, ND_OP_THAW, -1, 0);
 	for (int i = 0; i < SERVICES; i++)
 		operator(h, ND_OP_START, i, 0);
-	run_ms(w, 5000);
+}
+
+/* fn for each world that is not well, and then some time. */
+static void
+each_unsettled(struct sim *s, void (*fn)(struct world *), int64_t ms)
+{
+	bool any = false;
+
+	for (unsigned i = 0; i < s->n_worlds && !s->failed; i++) {
+		if (settled(s->world[i]))
+			continue;
+		fn(s->world[i]);
+		any = true;
+	}
+	if (any)
+		run_ms(s->world[0], ms);
 }
 
 static void
-liveness(struct world *w)
+online(struct world *w)
+{
+	for (unsigned i = 0; i < w->n_hosts; i++)
+		operator(&w->host[i], ND_OP_ONLINE, -1, w->host[i].id);
+}
+
+static void
+takeover(struct world *w)
+{
+	for (uint16_t i = 0; i < SERVICES; i++)
+		if (runs_on(w, i) < 0)
+			operator(&w->host[0], ND_OP_TAKEOVER, i, 0);
+}
+
+/* False: a world is not well, and nothing excuses it. */
+static bool
+settles(struct sim *s)
 {
 	enum { FIRST_MS = 20000, THEN_MS = 60000 };
 
-	swarm_heal(w);
-	run_ms(w, FIRST_MS);
-	if (!w->failed && !settled(w))
-		undo(w);
-	if (w->failed)
-		return;
-	if (!settled(w)) {
-		help(w);
-		run_ms(w, 3000);
-		for (unsigned i = 0; i < HOSTS && !w->failed; i++)
-			operator(&w->host[i], ND_OP_ONLINE, -1, w->host[i].id);
-		run_ms(w, 3000);
-		for (uint16_t i = 0; i < SERVICES && !w->failed; i++)
-			if (runs_on(w, i) < 0)
-				operator(&w->host[0], ND_OP_TAKEOVER, i, 0);
-	}
-	if (!run_till(w, settled, THEN_MS)) {
-		violation(w, "I6", "not settled after %d s: %s",
-		    (FIRST_MS + THEN_MS) / 1000, unsettled(w));
-		return;
-	}
-	w->lock_calm = true;
-	if (!run_till(w, no_waiter, 20000))
-		violation(w, "I6", "a lock client is stuck: %s", lock_stuck(w));
-	/* Reads of everything, then silence. */
-	run_ms(w, 1000);
-	w->vol_gap_us = 0;
-	run_ms(w, 2000);
-	judge_end(w);
+	run_ms(s->world[0], FIRST_MS);
+	each_unsettled(s, undo, 5000);
+	each_unsettled(s, help, 3000);
+	each_unsettled(s, online, 3000);
+	each_unsettled(s, takeover, 0);
+	if (run_till(s->world[0], all_settled, THEN_MS))
+		return true;
+	for (unsigned i = 0; i < s->n_worlds; i++)
+		if (!settled(s->world[i]))
+			violation(s->world[i], "I6",
+			    "not settled after %d s: %s",
+			    (FIRST_MS + THEN_MS) / 1000,
+			    unsettled(s->world[i]));
+	return false;
 }
 
 static void
-result_of(const struct world *w, struct result *r)
+liveness(struct sim *s)
 {
-	r->hash = w->hash;
-	r->faults = w->faults;
-	r->failovers = w->failovers;
-	r->violations = w->violations;
-	r->excused = w->excused;
-	r->acks = w->acks;
-	r->reads = w->reads;
-	r->grants = w->grants;
-	r->done = true;
+	struct world *w = s->world[0];
+
+	swarm_heal(s);
+	if (!settles(s))
+		return;
+	for (unsigned i = 0; i < s->n_worlds; i++)
+		s->world[i]->lock_calm = true;
+	run_till(w, no_waiter, 20000);
+	for (unsigned i = 0; i < s->n_worlds; i++)
+		if (!lock_idle(s->world[i]))
+			violation(s->world[i], "I6",
+			    "a lock client is stuck: %s",
+			    lock_stuck(s->world[i]));
+	/* Reads of everything, then silence. */
+	run_ms(w, 1000);
+	for (unsigned i = 0; i < s->n_worlds; i++)
+		s->world[i]->vol_gap_us = 0;
+	run_ms(w, 2000);
+	for (unsigned i = 0; i < s->n_worlds; i++)
+		judge_end(s->world[i]);
+}
+
+static void
+result_of(const struct sim *s, struct result *r)
+{
+	*r = (struct result){.hash = s->hash,
+	    .faults = s->faults,
+	    .violations = s->violations,
+	    .begun = true,
+	    .done = true};
+	for (unsigned i = 0; i < s->n_worlds; i++) {
+		const struct world *w = s->world[i];
+
+		r->failovers += w->failovers;
+		r->excused += w->excused;
+		r->lies += w->lies;
+		r->acks += w->acks;
+		r->reads += w->reads;
+		r->grants += w->grants;
+		r->windows += w->windows;
+		r->holds += w->holds;
+	}
 }
 
 static void
@@ -150,6 +214,9 @@ add(struct totals *t, const struct result *r)
 	t->acks += r->acks;
 	t->reads += r->reads;
 	t->grants += r->grants;
+	t->lies += r->lies;
+	t->windows += r->windows;
+	t->holds += r->holds;
 	t->hash = (t->hash ^ r->hash) * UINT64_C(0x100000001b3);
 }
 
@@ -157,27 +224,28 @@ void
 seed_run(
     uint64_t seed, FILE *out, bool verbose, struct plan *plan, struct result *r)
 {
-	struct world *w = world_new(seed, NULL, out, verbose);
+	struct sim *s = sim_new(seed, NULL, out, verbose);
 
-	running = w;
-	w->plan = plan;
+	running = s;
+	s->plan = plan;
 	plan->rule[0] = plan->text[0] = '\0';
-	swarm_begin(w);
-	for (unsigned i = 0; i < HOSTS; i++)
-		host_power_on(&w->host[i]);
-	run_ms(w, rnd_in(w, 10000, 40000));
-	if (!w->failed)
-		liveness(w);
+	swarm_begin(s);
+	for (unsigned i = 0; i < s->n_worlds; i++)
+		for (unsigned k = 0; k < s->world[i]->n_hosts; k++)
+			host_power_on(&s->world[i]->host[k]);
+	run_ms(s->world[0], rnd_in(s->world[0], 10000, 40000));
+	if (!s->failed)
+		liveness(s);
 	running = NULL;
-	result_of(w, r);
+	result_of(s, r);
 	if (verbose)
 		fprintf(out,
 		    "seed %llu: %u faults, %u failovers, %u writes, %u "
-		    "reads, %u grants, %u excused, hash %016llx\n",
-		    (unsigned long long)w->seed, w->faults, w->failovers,
-		    w->acks, w->reads, w->grants, w->excused,
-		    (unsigned long long)w->hash);
-	world_free(w);
+		    "reads, %u grants, %u excused, %u lies, hash %016llx\n",
+		    (unsigned long long)s->seed, s->faults, r->failovers,
+		    r->acks, r->reads, r->grants, r->excused, r->lies,
+		    (unsigned long long)s->hash);
+	sim_free(s);
 }
 
 static const struct scene *
@@ -193,18 +261,18 @@ one_scene(const char *name, bool verbose, struct totals *t)
 
 	for (unsigned i = 0; i < n_scenes + n_scenes_arb; i++) {
 		const struct scene *sc = scene_at(i);
-		struct world *w;
+		struct sim *s;
 
 		if (strcmp(sc->name, name) != 0)
 			continue;
-		w = world_new(1000 + i, sc, stdout, verbose);
-		running = w;
-		swarm_begin(w);
-		sc->fn(w);
+		s = sim_new(1000 + i, sc, stdout, verbose);
+		running = s;
+		swarm_begin(s);
+		sc->fn(s->world[0]);
 		running = NULL;
-		result_of(w, &r);
+		result_of(s, &r);
 		add(t, &r);
-		world_free(w);
+		sim_free(s);
 		return 0;
 	}
 	fprintf(stderr, "sim: no scene '%s'; -l lists them\n", name);
@@ -323,8 +391,9 @@ main(int argc, char **argv)
 		return 2;
 	if (o.cells != NULL && cells_save(o.cells) != 0)
 		return 2;
-	printf("%lu writes, %lu reads, %lu grants, %u excused\n", t.acks,
-	    t.reads, t.grants, t.excused);
+	printf("%lu writes, %lu reads, %lu grants, %lu quiet times, %lu looks "
+	       "at a survivor, %u excused, %u lies\n",
+	    t.acks, t.reads, t.grants, t.windows, t.holds, t.excused, t.lies);
 	printf("%u seeds, %u faults, %u failovers, %u violations, hash "
 	       "%016llx\n",
 	    t.seeds, t.faults, t.failovers, t.violations,

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The deterministic simulator: two nodes (src/node.c, the very objects of the
- * daemon) in a simulated world.  One heap of events by true time; each node
- * has its own clock that drifts.  Everything random comes from one seed, so
- * the same seed gives the same history, and its hash says so.
+ * The deterministic simulator: one to five nodes (src/node.c, the very objects
+ * of the daemon) in simulated worlds.  A world is one cluster, of two nodes or
+ * of one; up to three of them share a LAN, a witness and one heap of events by
+ * true time; each node has its own clock that drifts.  Everything random comes
+ * from one seed, so the same seed gives the same history, and its hash says so.
+ * README.md says which invariant is checked where, and what is excused.
  *
  *	sim_world.c	time, events, randomness, trace
  *	sim_host.c	a machine: power, daemon, clock, pause, ops of the node
@@ -14,7 +16,9 @@
  *	sim_lock.c	clients of the lock manager
  *	sim_conf.c	the configuration that a seed draws
  *	sim_arb.c	voters, fence agents, watchdogs, ping nodes, adverts
- *	sim_judge.c	the invariants
+ *	sim_witness.c	the witness that all clusters share
+ *	sim_judge.c	what must hold in the end
+ *	sim_watch.c	what must hold while faults come: I6, I7, I8
  *	sim_swarm.c	faults at random
  *	sim_cells.c	the cells of the state machines that were taken
  *	sim_par.c	many seeds by several processes
@@ -29,9 +33,11 @@
 
 #include "node.h"
 #include "wire.h"
+#include "witness_core.h"
 
 enum {
-	HOSTS = 2,
+	WORLDS = 3, /* clusters on one LAN */
+	HOSTS = 2, /* of one cluster */
 	LINKS = 2, /* 0 = cross, 1 = lan */
 	LAN = 1,
 	STREAMS = 3,
@@ -47,6 +53,7 @@ enum {
 	LEVELS = 2, /* fence agents of a node */
 	VOTERS = 4, /* the witness and lock disks */
 	AGENT_JOBS = 4,
+	TOLD = 128,
 };
 
 /* What the configuration has.  None of the first five: takeover. */
@@ -71,6 +78,7 @@ enum {
 #define SEC INT64_C(1000000)
 #define NEVER INT64_MAX
 
+struct sim;
 struct world;
 struct host;
 struct scene;
@@ -80,6 +88,7 @@ struct ev {
 	int64_t at;
 	uint64_t seq;
 	void (*fn)(struct world *, struct ev *);
+	struct world *w; /* borrowed */
 	struct host *h; /* borrowed; NULL: of the world */
 	uint32_t gen; /* of what it belongs to, checked by fn */
 	uint64_t a, b, c;
@@ -110,6 +119,7 @@ struct mail {
 	uint32_t gen; /* of the daemon */
 	enum source source;
 	uint64_t serial; /* of a timer */
+	int64_t sent; /* of a message: when its peer sent it */
 	char text[128];
 	struct mail *next;
 	size_t len;
@@ -159,9 +169,9 @@ struct host {
 	bool powered, running, paused, pumping, pump_due, stopping;
 	bool frozen; /* the whole machine: kernel, disk and watchdog too */
 	int64_t paused_at, stopped_us; /* when; total of it */
-	/* Until then its kernel's leases and its daemon may believe what was
-	 * true before the machine stood still; see machine_thaw. */
-	int64_t trust_at;
+	/* It stood still and cannot know it; see machine_thaw. */
+	int64_t thawed_at;
+	bool misled, untold;
 	uint32_t gen; /* of the daemon; of powered: see boot */
 	uint32_t boot;
 	int64_t clock_true, clock_local;
@@ -186,6 +196,7 @@ struct host {
 	bool active[SERVICES][HAD_STEPS_MAX];
 	bool mute_steps; /* they hang until cancelled */
 	int fail_permille; /* of the steps */
+	bool disk_sick; /* some sectors are bad */
 	bool stale; /* its copy lacks an acknowledged write */
 	struct { /* commands under way, to be cancelled */
 		uint32_t token;
@@ -218,17 +229,41 @@ struct host {
 		int64_t since;
 		unsigned votes[VOTERS], offs[LEVELS], queries[LEVELS];
 	} tries;
+	/* within the last second; I8 */
+	struct {
+		int64_t since;
+		unsigned sends[ND_KINDS], persists, steps;
+	} rate;
+	struct { /* what was logged last, by a hash of it; I8 */
+		uint64_t what;
+		int64_t at;
+		unsigned n;
+	} told[TOLD];
+	unsigned told_next;
 	unsigned resets; /* by a watchdog, an agent or itself */
 };
 
-/* Grants an epoch to one node, for ever. */
-struct voter {
-	uint64_t epoch; /* durable */
-	uint8_t holder;
-	bool witness;
-	bool down, cut[HOSTS], read_only;
+/* The machine or the device that a voter is on, and what ails it. */
+struct box {
+	bool down, read_only;
 	int lost_permille; /* of the answers */
 	int64_t slow_us;
+	uint32_t boot; /* counts: what it had not written is gone */
+};
+
+/* Grants an epoch of one cluster to one node, for ever. */
+struct voter {
+	struct world *w; /* borrowed: the cluster that it is for */
+	struct box *box; /* borrowed: the witness', or own */
+	struct box own;
+	uint64_t epoch; /* durable */
+	uint8_t holder;
+	bool cut[HOSTS];
+	uint64_t asked[HOSTS]; /* the highest epoch that each asked for */
+	/* the witness: */
+	bool witness;
+	struct wit *wit; /* owned; NULL: it is not there, or just came */
+	uint32_t boot; /* of the box, when wit began */
 };
 
 /* One level of the agents that switch a host off. */
@@ -293,6 +328,7 @@ struct wire_dir {
 struct link {
 	struct wire_dir dir[HOSTS];
 	int64_t impaired_since; /* NEVER: works both ways */
+	int64_t whole_at; /* and well since then; NEVER: it is not */
 };
 
 /* A version of one sector that the volume may hold. */
@@ -338,7 +374,8 @@ struct locker {
 	int64_t held_until; /* NEVER, or its last grace */
 };
 
-struct world {
+/* What all worlds of a seed share. */
+struct sim {
 	uint64_t seed, rng;
 	int64_t now; /* true */
 	uint64_t seq;
@@ -349,10 +386,28 @@ struct world {
 	struct plan *plan; /* borrowed; which faults happen; NULL: all */
 	unsigned fault_n; /* faults that were due */
 	FILE *telling; /* borrowed; what a fault says goes there too */
-	bool verbose, quiet, failed;
+	bool verbose, failed;
 	const char *scene; /* borrowed; NULL: a random run */
 	FILE *out; /* borrowed */
 
+	struct world *world[WORLDS]; /* owned */
+	unsigned n_worlds;
+	struct box witness;
+
+	/* the swarm */
+	uint32_t menu; /* kinds of faults */
+	int64_t fault_gap_us;
+	bool calm; /* everything is healed, no more faults */
+	unsigned faults, violations;
+
+	char *ring; /* owned; the last lines */
+	unsigned ring_next;
+};
+
+struct world {
+	struct sim *sim; /* borrowed */
+	unsigned idx;
+	unsigned n_hosts; /* the others of host[] are never powered */
 	struct conf *conf; /* owned */
 	uint32_t with; /* W_* */
 	bool takeover; /* silent peer takeover */
@@ -363,8 +418,9 @@ struct world {
 	unsigned arb_faults; /* of voters, agents and ping nodes; heal as one */
 	bool stays_off; /* what was fenced does not boot by itself */
 	/*
-	 * An agent lied, an operator did, or the loser of a vote that it did
-	 * not hear of fired after its delay: what follows is not promised.
+	 * An agent or an operator lied, or two faults met that no rule covers:
+	 * what I1, I2 and I3 promise, and an end without an operator, is not
+	 * promised until the copies have met; see README.md.
 	 */
 	bool lied;
 	struct link link[LINKS];
@@ -396,28 +452,26 @@ struct world {
 	char op_text[512];
 
 	/* the swarm */
-	uint32_t menu; /* kinds of faults */
-	int64_t fault_gap_us;
-	bool calm; /* everything is healed, no more faults */
 	unsigned disk_victim; /* the host whose disk may fail */
-	bool disk_faults;
 	int64_t total_cut_at; /* last time that no link worked; NEVER: never */
-	unsigned lossy_steps;
+
+	/* what is being watched: see sim_watch.c */
+	int64_t quiet_at; /* since then all is well; NEVER: it is not */
+	bool undecided; /* all was, until one node died */
+	int64_t hold_at; /* since then the other could act; NEVER: it cannot */
+	unsigned windows, holds; /* that were looked at */
 
 	/* counted */
-	unsigned faults, failovers, violations;
+	unsigned failovers;
 	unsigned acks, reads, grants, excused, fenced, leases, lies;
 	int active_host; /* that acknowledged last, -1 = none */
-
-	char *ring; /* owned; the last lines */
-	unsigned ring_next;
 };
 enum { RING_LINES = 400, RING_LEN = 200 };
 
 /* sim_world.c */
-struct world *world_new(
+struct sim *sim_new(
     uint64_t seed, const struct scene *, FILE *out, bool verbose);
-void world_free(struct world *);
+void sim_free(struct sim *);
 uint64_t rnd(struct world *);
 int64_t rnd_in(struct world *, int64_t lo, int64_t hi); /* both included */
 bool chance(struct world *, int permille);
@@ -446,8 +500,12 @@ void fault_end(struct world *, uint64_t rng);
 void cell_taken(enum nd_table, unsigned in, unsigned state);
 
 /* sim_conf.c */
-uint32_t conf_draw(uint64_t seed);
-struct conf *conf_make(uint64_t seed, uint32_t with);
+extern const char *const host_names[WORLDS][HOSTS];
+/* How many clusters there are, and of how many nodes each is. */
+unsigned shape_draw(uint64_t seed, unsigned n_hosts[WORLDS]);
+uint32_t conf_draw(uint64_t seed, unsigned world, unsigned n_hosts);
+struct conf *conf_make(
+    uint64_t seed, uint32_t with, unsigned world, unsigned n_hosts);
 
 /* sim_host.c */
 void host_init(struct host *, struct world *, unsigned idx);
@@ -465,6 +523,8 @@ void daemon_resume(struct host *);
 /* The whole machine stands still, and its clock jumps when it goes on. */
 void machine_freeze(struct host *);
 void machine_thaw(struct host *, bool jump);
+/* A kernel crash: no cache of a disk is lost. */
+void host_crash(struct host *);
 void clock_jump(struct host *, int64_t us);
 void clock_drift(struct host *, int ppm);
 /* Inside a machine that stands still nothing happens: it will, later. */
@@ -493,7 +553,17 @@ void arb_self_fence(struct host *, const char *why);
 void machine_reset(struct host *, const char *why);
 /* Could it be decided from here: a level that works, or enough voters? */
 bool arb_works(const struct world *, const struct host *);
+bool voter_well(const struct world *, const struct host *, unsigned voter);
 bool voter_reaches(const struct world *, const struct host *, unsigned voter);
+/* What a voter says, to the daemon that asked it. */
+void arb_answer(struct host *, unsigned voter, uint64_t epoch, enum arb_vote,
+    uint8_t holder, uint64_t holder_epoch);
+
+/* sim_witness.c */
+void witness_ask(struct host *, unsigned voter, uint64_t epoch);
+void witness_gone(struct host *, unsigned voter);
+void witness_free(struct voter *);
+void box_down(struct box *); /* and what it had not written is gone */
 
 /* sim_net.c */
 void net_init(struct world *);
@@ -542,10 +612,11 @@ void vol_free(struct world *);
 void vol_reply(struct host *, uint64_t cookie, int error);
 void vol_ended(struct host *); /* the session is over */
 void vol_power_cut(struct host *, bool strict);
-void vol_quiet(struct world *, bool quiet);
 unsigned vol_inflight(const struct world *);
 /* The newest versions in an image of the volume; false: one is missing. */
 bool vol_holds(const struct world *, const uint8_t *image);
+/* What it holds is what was acknowledged. */
+void vol_adopt(struct world *, const uint8_t *image);
 
 /* sim_lock.c */
 void lock_init(struct world *);
@@ -569,15 +640,32 @@ void judge_end(struct world *);
 const char *unsettled(struct world *); /* why not, one line */
 int runs_on(struct world *, uint16_t service); /* host or -1 */
 
+/* sim_watch.c */
+/* Something happened after which nothing is promised for a while. */
+void watch_disturbed(struct world *);
+/* This host died, in whatever way. */
+void watch_death(struct host *);
+void watch_born(struct host *); /* its daemon starts */
+void watch_links(struct world *); /* one changed */
+/* Something of a service is started, stopped or moved on that host. */
+void watch_moved(struct host *, const char *what);
+void watch_round(struct world *); /* now and then */
+void watch_note(
+    struct host *, enum had_level, const char *object, const char *text);
+void watch_send(struct host *, enum nd_kind);
+void watch_persist(struct host *);
+void watch_step(struct host *);
+
 /* sim_swarm.c */
-void swarm_begin(struct world *);
-void swarm_heal(struct world *);
+void swarm_begin(struct sim *);
+void swarm_heal(struct sim *);
 
 /* sim_scene.c */
 struct scene {
 	const char *name;
 	void (*fn)(struct world *);
 	uint32_t with; /* W_* */
+	unsigned nodes; /* 0: a pair, else as many, of several clusters */
 };
 #define SCENE(fn) #fn, fn
 extern const struct scene scenes[], scenes_arb[];

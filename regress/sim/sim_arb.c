@@ -16,7 +16,18 @@ voter_reaches(const struct world *w, const struct host *h, unsigned voter)
 {
 	const struct voter *v = &w->voter[voter];
 
-	return h->powered && !h->frozen && !v->down && !v->cut[h->idx];
+	/* The witness is reached by the LAN. */
+	return h->powered && !h->frozen && !v->box->down && !v->cut[h->idx] &&
+	       (!v->witness || h->carrier[LAN]);
+}
+
+bool
+voter_well(const struct world *w, const struct host *h, unsigned voter)
+{
+	const struct box *b = w->voter[voter].box;
+
+	return voter_reaches(w, h, voter) && !b->read_only &&
+	       b->lost_permille == 0 && b->slow_us == 0;
 }
 
 bool
@@ -25,8 +36,7 @@ arb_works(const struct world *w, const struct host *h)
 	unsigned n = 0, o = 1 - h->idx;
 
 	for (unsigned i = 0; i < w->n_voters; i++)
-		n += voter_reaches(w, h, i) && !w->voter[i].read_only &&
-		     w->voter[i].lost_permille == 0 && w->voter[i].slow_us == 0;
+		n += voter_well(w, h, i);
 	if (n > w->n_voters / 2)
 		return true;
 	for (unsigned l = 0; l < LEVELS && (w->with & W_FENCE); l++)
@@ -43,9 +53,9 @@ count(struct host *h, unsigned *n, unsigned limit, const char *what)
 {
 	struct world *w = h->w;
 
-	if (w->now - h->tries.since > 60 * SEC) {
+	if (w->sim->now - h->tries.since > 60 * SEC) {
 		memset(&h->tries, 0, sizeof(h->tries));
-		h->tries.since = w->now;
+		h->tries.since = w->sim->now;
 	}
 	if (++*n > limit)
 		violation(w, "I8", "%s: %u times %s within a minute", h->name,
@@ -68,16 +78,30 @@ static void
 answered(struct host *h, unsigned voter, enum arb_vote vote, uint8_t holder,
     uint64_t holder_epoch)
 {
+	struct world *w = h->w;
+	struct voter *v = &w->voter[voter];
 	struct mail *m = arb_mail(h, ARB_EV_VOTE);
 	static const char *const names[] = {
 	    "grants", "denies", "does not answer about"};
+
+	/* What it names was asked for by a node of this very cluster. */
+	if (vote == ARB_VOTE_DENIED && (holder < 1 || holder > w->n_hosts ||
+					   v->asked[holder - 1] < holder_epoch))
+		violation(w, "R6", "voter %u: nobody asked for epoch %llu",
+		    voter, (unsigned long long)holder_epoch);
+	if (vote == ARB_VOTE_GRANTED && h->ask[voter].epoch <= v->epoch &&
+	    v->holder != h->id)
+		violation(w, "R6", "voter %u: epoch %llu is not %s's", voter,
+		    (unsigned long long)h->ask[voter].epoch, h->name);
 
 	h->ask[voter].open = false;
 	m->e.u.arb.u.vote.voter = (uint8_t)voter;
 	m->e.u.arb.u.vote.epoch = h->ask[voter].epoch;
 	m->e.u.arb.u.vote.vote = vote;
-	m->e.u.arb.u.vote.holder = holder;
-	m->e.u.arb.u.vote.holder_epoch = holder_epoch;
+	if (vote == ARB_VOTE_DENIED) {
+		m->e.u.arb.u.vote.holder = holder;
+		m->e.u.arb.u.vote.holder_epoch = holder_epoch;
+	}
 	detail(h->w, "%s voter %u %s epoch %llu (held by %u, %llu)", h->name,
 	    voter, names[vote], (unsigned long long)h->ask[voter].epoch, holder,
 	    (unsigned long long)holder_epoch);
@@ -91,56 +115,91 @@ waits(const struct host *h, const struct ev *e)
 	       h->ask[e->a].serial == e->b;
 }
 
-/* The answer is on its way: c = vote, holder. */
+/* An answer is on its way. */
+struct answer {
+	enum arb_vote vote;
+	uint8_t holder;
+	uint64_t holder_epoch;
+};
+
+/* a = voter, b = serial of the question */
 static void
 ev_answer(struct world *w, struct ev *e)
 {
-	struct voter *v = &w->voter[e->a];
+	const struct answer *a = e->data;
 	struct host *h = e->h;
 
 	if (!waits(h, e) || !voter_reaches(w, h, (unsigned)e->a) ||
-	    chance(w, v->lost_permille))
+	    chance(w, w->voter[e->a].box->lost_permille))
 		return;
-	if (e->c >> 8 == ARB_VOTE_DENIED)
-		answered(h, (unsigned)e->a, ARB_VOTE_DENIED,
-		    (uint8_t)(e->c & 0xff), v->epoch);
-	else
-		answered(h, (unsigned)e->a, (enum arb_vote)(e->c >> 8), 0, 0);
+	answered(h, (unsigned)e->a, a->vote, a->holder, a->holder_epoch);
+}
+
+void
+arb_answer(struct host *h, unsigned voter, uint64_t epoch, enum arb_vote vote,
+    uint8_t holder, uint64_t holder_epoch)
+{
+	struct world *w = h->w;
+	struct answer *a;
+	struct ev *e;
+
+	if (epoch != h->ask[voter].epoch)
+		return; /* to an older question */
+	if (vote == ARB_VOTE_GRANTED)
+		w->leases++;
+	e = at(w,
+	    w->sim->now + rnd_in(w, MS, 10 * MS) +
+		rnd_in(w, 0, w->voter[voter].box->slow_us),
+	    ev_answer, h, h->gen);
+	e->a = voter;
+	e->b = h->ask[voter].serial;
+	e->data = a = malloc(sizeof(*a));
+	if (a == NULL)
+		exit(2);
+	*a = (struct answer){vote, holder, holder_epoch};
 }
 
 /*
- * The question is there: the rule of every voter.  The record is durable
- * before the answer goes, and stays, whoever hears of it.
+ * The rule of a lock disk: the block is durable before the answer goes, and
+ * stays, whoever hears of it.
  */
+static void
+disk_ask(struct host *h, unsigned voter, uint64_t epoch)
+{
+	struct world *w = h->w;
+	struct voter *v = &w->voter[voter];
+	enum arb_vote vote = ARB_VOTE_DENIED;
+
+	if (epoch > v->epoch && v->box->read_only) {
+		vote = ARB_VOTE_UNREACHABLE;
+	} else if (epoch > v->epoch) {
+		v->epoch = epoch;
+		v->holder = h->id;
+		say(w, "voter %u: epoch %llu is %s's", voter,
+		    (unsigned long long)epoch, h->name);
+	}
+	if (epoch == v->epoch && v->holder == h->id)
+		vote = ARB_VOTE_GRANTED;
+	arb_answer(h, voter, epoch, vote, v->holder, v->epoch);
+}
+
+/* The question is there. */
 static void
 ev_question(struct world *w, struct ev *e)
 {
 	struct host *h = e->h;
 	struct voter *v = &w->voter[e->a];
 	uint64_t epoch = h->ask[e->a].epoch;
-	enum arb_vote vote = ARB_VOTE_DENIED;
-	struct ev *back;
 
 	if (h->gen != e->gen || h->ask[e->a].serial != e->b ||
 	    !voter_reaches(w, h, (unsigned)e->a))
 		return;
-	if (epoch > v->epoch && v->read_only) {
-		vote = ARB_VOTE_UNREACHABLE;
-	} else if (epoch > v->epoch) {
-		v->epoch = epoch;
-		v->holder = h->id;
-		say(w, "voter %u: epoch %llu is %s's", (unsigned)e->a,
-		    (unsigned long long)epoch, h->name);
-	}
-	if (epoch == v->epoch && v->holder == h->id) {
-		vote = ARB_VOTE_GRANTED;
-		w->leases++;
-	}
-	back = at(w, w->now + rnd_in(w, MS, 10 * MS) + rnd_in(w, 0, v->slow_us),
-	    ev_answer, h, e->gen);
-	back->a = e->a;
-	back->b = e->b;
-	back->c = (uint64_t)vote << 8 | v->holder;
+	if (epoch > v->asked[h->idx])
+		v->asked[h->idx] = epoch;
+	if (v->witness)
+		witness_ask(h, (unsigned)e->a, epoch);
+	else
+		disk_ask(h, (unsigned)e->a, epoch);
 }
 
 static void
@@ -167,12 +226,13 @@ arb_vote(struct host *h, uint8_t voter, uint64_t epoch)
 	h->ask[voter].epoch = epoch;
 	h->ask[voter].open = true;
 	e = at(w,
-	    w->now + rnd_in(w, 300, 5 * MS) +
-		rnd_in(w, 0, w->voter[voter].slow_us),
+	    w->sim->now + rnd_in(w, 300, 5 * MS) +
+		rnd_in(w, 0, w->voter[voter].box->slow_us),
 	    ev_question, h, h->gen);
 	e->a = voter;
 	e->b = serial;
-	e = at(w, w->now + w->conf->t.dead_ms * MS, ev_no_answer, h, h->gen);
+	e = at(
+	    w, w->sim->now + w->conf->t.dead_ms * MS, ev_no_answer, h, h->gen);
 	e->a = voter;
 	e->b = serial;
 }
@@ -190,10 +250,10 @@ watch_voter(struct host *h, unsigned i)
 	struct mail *m;
 
 	if (up == h->ask[i].up) {
-		h->ask[i].since = w->now;
+		h->ask[i].since = w->sim->now;
 		return;
 	}
-	if (w->now - h->ask[i].since < wait)
+	if (w->sim->now - h->ask[i].since < wait)
 		return;
 	h->ask[i].up = up;
 	m = arb_mail(h, ARB_EV_VOTER);
@@ -225,7 +285,7 @@ off(struct host *h, int64_t boots_in)
 	host_power_off(h);
 	h->resets++;
 	if (!w->stays_off)
-		at(w, w->now + boots_in, ev_boot, h, 0)->b = h->boot;
+		at(w, w->sim->now + boots_in, ev_boot, h, 0)->b = h->boot;
 }
 
 void
@@ -234,6 +294,7 @@ machine_reset(struct host *h, const char *why)
 	struct world *w = h->w;
 
 	say(w, "%s is reset: %s", h->name, why);
+	watch_moved(h, "is reset");
 	off(h, rnd_in(w, SEC, 3 * SEC));
 }
 
@@ -310,7 +371,7 @@ switch_off(
 		return ARB_RES_FAILED;
 	case AG_LATE:
 		if (victim->powered)
-			at(w, w->now + rnd_in(w, 100 * MS, 2 * SEC),
+			at(w, w->sim->now + rnd_in(w, 100 * MS, 2 * SEC),
 			    ev_late_off, victim, 0)
 			    ->b = victim->boot;
 		return ARB_RES_OK;
@@ -346,7 +407,7 @@ ev_agent(struct world *w, struct ev *e)
 		res = switch_off(w, how, h, victim);
 	else if (how == AG_FAIL)
 		res = ARB_RES_FAILED;
-	if (w->failed || !h->running)
+	if (w->sim->failed || !h->running)
 		return;
 	h->agents[e->a].used = false;
 	m = arb_mail(h, ARB_EV_FENCED);
@@ -378,13 +439,15 @@ arb_fence(struct host *h, uint8_t node, uint8_t level, enum arb_action action,
 		count(h, &h->tries.queries[level], 60, "an agent was asked");
 	if (action == ARB_DO_OFF && status(h)->arb.peers[0].state == ARB_LOST)
 		violation(w, "I5", "%s lost the vote, and fires", h->name);
+	if (action == ARB_DO_OFF)
+		watch_moved(h, "fences");
 	h->agents[i].used = true;
 	h->agents[i].token = token;
 	h->agents[i].level = level;
 	h->agents[i].action = action;
 	e = at(w,
-	    w->now + (action == ARB_DO_OFF ? rnd_in(w, 50 * MS, 1200 * MS)
-					   : rnd_in(w, 5 * MS, 100 * MS)),
+	    w->sim->now + (action == ARB_DO_OFF ? rnd_in(w, 50 * MS, 1200 * MS)
+						: rnd_in(w, 5 * MS, 100 * MS)),
 	    ev_agent, h, h->gen);
 	e->a = i;
 	e->b = token;
@@ -414,7 +477,7 @@ arb_fence_cancel(struct host *h, uint32_t token)
 		if (!h->agents[i].used || h->agents[i].token != token)
 			continue;
 		h->agents[i].used = false;
-		at(w, w->now + rnd_in(w, MS, 20 * MS), ev_agent_killed, h,
+		at(w, w->sim->now + rnd_in(w, MS, 20 * MS), ev_agent_killed, h,
 		    h->gen)
 		    ->b = token;
 	}
@@ -436,21 +499,22 @@ arb_self_fence(struct host *h, const char *why)
 	struct world *w = h->w;
 
 	say(w, "%s fences itself: %s", h->name, why);
+	watch_moved(h, "fences itself");
 	if (w->conf->self_fence == CONF_SELF_FENCE_OFF)
 		violation(w, "R12", "%s: it was told not to", h->name);
 	else if (w->conf->self_fence == CONF_SELF_FENCE_WATCHDOG)
 		h->starving = true;
 	else
-		at(w, w->now + 1, ev_self_fence, h, 0)->b = h->boot;
+		at(w, w->sim->now + 1, ev_self_fence, h, 0)->b = h->boot;
 }
 
 static void
 feed(struct host *h)
 {
-	monotime_t now = {local_of(h, h->w->now)};
+	monotime_t now = {local_of(h, h->w->sim->now)};
 
 	if (h->watchdog && !h->starving && nd_may_feed(h->nd, now))
-		h->fed_at = h->w->now;
+		h->fed_at = h->w->sim->now;
 }
 
 /* --- who is cut off --- */
@@ -484,10 +548,10 @@ watch_pings(struct host *h)
 	struct mail *m;
 
 	if (h->ping_told && up == h->pings_up) {
-		h->ping_since = w->now;
+		h->ping_since = w->sim->now;
 		return;
 	}
-	if (w->now - h->ping_since <
+	if (w->sim->now - h->ping_since <
 	    (up ? w->conf->t.heartbeat_ms : w->conf->t.lease_ms) * MS)
 		return;
 	h->ping_told = true;
@@ -521,21 +585,21 @@ ev_beat(struct world *w, struct ev *e)
 		if (w->with & W_ADVERTS)
 			advertise(h);
 	}
-	at(w, w->now + w->conf->t.heartbeat_ms * MS, ev_beat, h, h->gen);
+	at(w, w->sim->now + w->conf->t.heartbeat_ms * MS, ev_beat, h, h->gen);
 }
 
 static void
 ev_tick(struct world *w, struct ev *e)
 {
 	(void)e;
-	at(w, w->now + TICK_US, ev_tick, NULL, 0);
-	for (unsigned k = 0; k < HOSTS; k++) {
+	at(w, w->sim->now + TICK_US, ev_tick, NULL, 0);
+	for (unsigned k = 0; k < w->n_hosts; k++) {
 		struct host *h = &w->host[k];
 
 		if (!h->powered || h->frozen)
 			continue;
-		if (h->watchdog &&
-		    w->now - h->fed_at > w->conf->watchdog_timeout_ms * MS) {
+		if (h->watchdog && w->sim->now - h->fed_at >
+				       w->conf->watchdog_timeout_ms * MS) {
 			machine_reset(h, "its watchdog was not fed");
 			continue;
 		}
@@ -558,11 +622,11 @@ arb_started(struct host *h)
 
 	for (unsigned i = 0; i < VOTERS; i++) {
 		h->ask[i].open = h->ask[i].up = false;
-		h->ask[i].since = w->now;
+		h->ask[i].since = w->sim->now;
 	}
 	memset(h->agents, 0, sizeof(h->agents));
 	h->ping_told = false;
-	h->ping_since = w->now;
+	h->ping_since = w->sim->now;
 	h->starving = h->clean = false;
 	if (w->with & W_DOMAIN) {
 		m = mail_new(h, ND_EV_DOMAIN, FROM_ARB);
@@ -572,12 +636,12 @@ arb_started(struct host *h)
 	}
 	if (w->with & W_WATCHDOG) {
 		h->watchdog = true;
-		h->fed_at = w->now;
+		h->fed_at = w->sim->now;
 		m = mail_new(h, ND_EV_WATCHDOG, FROM_ARB);
 		m->e.u.watchdog.armed = true;
 		deliver_in(h, m, 20);
 	}
-	at(w, w->now + MS, ev_beat, h, h->gen);
+	at(w, w->sim->now + MS, ev_beat, h, h->gen);
 }
 
 /* A watchdog that nobody disarmed goes on: who starts in time feeds it. */
@@ -586,6 +650,9 @@ arb_gone(struct host *h)
 {
 	if (!h->powered || (h->clean && !h->starving))
 		h->watchdog = false;
+	for (unsigned i = 0; i < h->w->n_voters && h->powered; i++)
+		if (h->w->voter[i].witness)
+			witness_gone(h, i);
 	memset(h->agents, 0, sizeof(h->agents));
 }
 
@@ -595,11 +662,16 @@ arb_init(struct world *w)
 	unsigned disks =
 	    (w->with & W_DISKS ? 2u : 0) + (w->with & W_DISK ? 1u : 0);
 
-	if (w->with & W_WITNESS)
-		w->voter[w->n_voters++].witness = true;
-	w->n_voters += disks;
+	w->n_voters = (w->with & W_WITNESS ? 1u : 0) + disks;
 	ASSERT(w->n_voters <= VOTERS);
-	at(w, w->now, ev_tick, NULL, 0);
+	for (unsigned i = 0; i < w->n_voters; i++) {
+		struct voter *v = &w->voter[i];
+
+		v->w = w;
+		v->witness = i == 0 && (w->with & W_WITNESS);
+		v->box = v->witness ? &w->sim->witness : &v->own;
+	}
+	at(w, w->sim->now, ev_tick, NULL, 0);
 }
 
 void
@@ -608,12 +680,10 @@ arb_heal(struct world *w)
 	for (unsigned i = 0; i < w->n_voters; i++) {
 		struct voter *v = &w->voter[i];
 
-		v->down = v->read_only = false;
 		memset(v->cut, 0, sizeof(v->cut));
-		v->lost_permille = 0;
-		v->slow_us = 0;
+		*v->box = (struct box){.boot = v->box->boot};
 	}
 	memset(w->agent, 0, sizeof(w->agent));
-	for (unsigned i = 0; i < HOSTS; i++)
+	for (unsigned i = 0; i < w->n_hosts; i++)
 		w->host[i].ping_cut = false;
 }

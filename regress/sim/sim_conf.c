@@ -6,16 +6,20 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "sim.h"
+
+const char *const host_names[WORLDS][HOSTS] = {
+    {"alpha", "bravo"}, {"charlie", "delta"}, {"echo", "foxtrot"}};
 
 static const char nodes_text[] =
     "node %s {\n"
     "	id %d\n"
     "	key \"sha256:00000000000000000000000000000000"
-    "0000000000000000000000000000000%d\"\n"
-    "	link cross 10.77.0.%d interface x0\n"
-    "	link lan 192.0.2.1%d interface l0\n"
+    "000000000000000000000000000000%u%d\"\n"
+    "	link cross 10.77.%u.%d interface x0\n"
+    "	link lan 192.0.2.%u%d interface l0\n"
     "%s"
     "}\n";
 
@@ -23,41 +27,63 @@ static const char fence_text[] =
     "	fence \"fence_board\" timeout 3s { plug 1 }\n"
     "	fence \"fence_strip\" timeout 4s { plug 1 }\n";
 
-static const char rest_text[] =
-    "volume vol {\n"
-    "	device \"/sim/vol\"\n"
-    "	meta internal\n"
-    "	write disk\n"
-    "}\n"
-    "address web { 192.0.2.80/24 interface l0 }\n"
-    "address gate { 192.0.2.81/24 interface l0 }\n"
-    "service shop {\n"
-    "%s"
-    "	start {\n"
-    "		volume vol\n"
-    "		mount vol on \"/srv\" type ext4\n"
-    "		command prog {\n"
-    "			start \"up\"\n"
-    "			stop \"down\"\n"
-    "			timeout 5s\n"
-    "		}\n"
-    "		address web\n"
-    "	}\n"
-    "%s"
-    "}\n"
-    "service gate {\n"
-    "	start { address gate }\n"
-    "}\n"
-    "lockspace default { locks 64 }\n";
+static const char volume_text[] = "volume vol {\n"
+				  "	device \"/sim/vol\"\n"
+				  "	meta internal\n"
+				  "	write disk\n"
+				  "}\n";
+
+static const char rest_text[] = "address web { 192.0.2.8%u/24 interface l0 }\n"
+				"address gate { 192.0.2.9%u/24 interface l0 }\n"
+				"service shop {\n"
+				"%s"
+				"	start {\n"
+				"%s"
+				"		command prog {\n"
+				"			start \"up\"\n"
+				"			stop \"down\"\n"
+				"			timeout 5s\n"
+				"		}\n"
+				"		address web\n"
+				"	}\n"
+				"%s"
+				"}\n"
+				"service gate {\n"
+				"	start { address gate }\n"
+				"}\n"
+				"lockspace default { locks 64 }\n";
+
+static uint64_t
+draw(uint64_t seed)
+{
+	return (seed + 1) * UINT64_C(0x9e3779b97f4a7c15) >> 20;
+}
+
+/* Most seeds are one pair; a node alone has nothing to mirror. */
+unsigned
+shape_draw(uint64_t seed, unsigned n_hosts[WORLDS])
+{
+	static const unsigned shapes[][WORLDS] = {{2, 1}, {2, 2}, {2, 2, 1}};
+	uint64_t r = draw(seed) >> 24 & 15;
+	unsigned n = 0;
+
+	memset(n_hosts, 0, WORLDS * sizeof(n_hosts[0]));
+	n_hosts[0] = HOSTS;
+	if (r < NITEMS(shapes))
+		memcpy(n_hosts, shapes[r], sizeof(shapes[r]));
+	while (n < WORLDS && n_hosts[n] > 0)
+		n++;
+	return n;
+}
 
 /* Half of the seeds have no arbiter, the others each kind of them. */
-uint32_t
-conf_draw(uint64_t seed)
+static uint32_t
+pair_draw(uint64_t seed)
 {
 	static const uint32_t kinds[] = {W_FENCE, W_WITNESS,
 	    W_WITNESS | W_DISKS, W_FENCE | W_WITNESS, W_FENCE, W_WITNESS,
 	    W_DISK, W_DISKS | W_DISK};
-	uint64_t r = (seed + 1) * UINT64_C(0x9e3779b97f4a7c15) >> 20;
+	uint64_t r = draw(seed);
 	uint32_t with;
 
 	if (seed % 2 == 0)
@@ -79,6 +105,25 @@ conf_draw(uint64_t seed)
 	return with;
 }
 
+/* Where there are several clusters, most of them have the witness. */
+uint32_t
+conf_draw(uint64_t seed, unsigned world, unsigned n_hosts)
+{
+	unsigned shape[WORLDS];
+	uint32_t with;
+
+	if (n_hosts == 1)
+		return draw(seed) >> 9 & 1 ? W_CHECK | W_SYSRQ : W_ADVERTS;
+	if (shape_draw(seed, shape) == 1)
+		return pair_draw(seed);
+	with = pair_draw(seed * WORLDS + world);
+	if (draw(seed) >> (28 + world) & 1) {
+		with &= ~(uint32_t)(W_WAIT | W_DISKS | W_DISK);
+		with |= W_WITNESS;
+	}
+	return with;
+}
+
 struct text {
 	char s[8192];
 	size_t used;
@@ -96,14 +141,14 @@ static void PRINTF_LIKE(2, 3) put(struct text *t, const char *fmt, ...)
 }
 
 static void
-put_cluster(struct text *t, uint64_t seed, uint32_t with)
+put_cluster(struct text *t, uint64_t seed, uint32_t with, unsigned world)
 {
 	static const int beats[][2] = {{100, 500}, {50, 200}, {100, 400}};
 	const int *beat = beats[seed % NITEMS(beats)];
 	int disks = (with & W_DISKS ? 2 : 0) + (with & W_DISK ? 1 : 0);
 
-	put(t, "cluster sim {\n	heartbeat %dms\n	dead %dms\n", beat[0],
-	    beat[1]);
+	put(t, "cluster sim%u {\n	heartbeat %dms\n	dead %dms\n",
+	    world, beat[0], beat[1]);
 	if ((with & W_ARBITER) == 0)
 		put(t, "	silent peer %s\n",
 		    with & W_WAIT ? "wait" : "takeover");
@@ -125,7 +170,7 @@ put_cluster(struct text *t, uint64_t seed, uint32_t with)
 }
 
 struct conf *
-conf_make(uint64_t seed, uint32_t with)
+conf_make(uint64_t seed, uint32_t with, unsigned world, unsigned n_hosts)
 {
 	struct conf *c = calloc(1, sizeof(*c));
 	struct text *t = calloc(1, sizeof(*t));
@@ -135,11 +180,20 @@ conf_make(uint64_t seed, uint32_t with)
 
 	if (c == NULL || t == NULL)
 		exit(2);
-	put_cluster(t, seed, with);
-	for (int id = 1; id <= HOSTS; id++)
-		put(t, nodes_text, id == 1 ? "alpha" : "bravo", id, id, id, id,
-		    with & W_FENCE ? fence_text : "");
-	put(t, rest_text, seed % 3 == 0 ? "	prefer alpha\n" : "",
+	put_cluster(t, seed, with, world);
+	for (unsigned i = 0; i < n_hosts; i++) {
+		int id = (int)i + 1;
+
+		put(t, nodes_text, host_names[world][i], id, world, id, world,
+		    id, world + 1, id, with & W_FENCE ? fence_text : "");
+	}
+	if (n_hosts > 1)
+		put(t, "%s", volume_text);
+	put(t, rest_text, world, world,
+	    seed % 3 == 0 && world == 0 ? "	prefer alpha\n" : "",
+	    n_hosts > 1 ? "		volume vol\n"
+			  "		mount vol on \"/srv\" type ext4\n"
+			: "",
 	    seed % 5 == 0 || (with & W_CHECK) ? "	check \"ok\" every 2s\n"
 					      : "");
 	if (conf_parse(c, "sim.conf", t->s, t->used, &errors) < 0) {

@@ -267,9 +267,9 @@ disk_op(struct host *h, const struct mir_io *io)
 	mix(w, (uint64_t)io->cmd << 60 ^ io->off << 8 ^ io->area);
 	us = io->cmd == MIR_FLUSH || io->fua ? rnd_in(w, 500, 6000)
 					     : rnd_in(w, 50, 1500);
-	if (w->now < d->slow_until)
+	if (w->sim->now < d->slow_until)
 		us += rnd_in(w, 0, d->slow_us);
-	e = at(w, w->now + us, ev_disk, h, h->gen);
+	e = at(w, w->sim->now + us, ev_disk, h, h->gen);
 	e->a = i;
 	e->b = op->serial;
 }

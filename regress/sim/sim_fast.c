@@ -58,7 +58,7 @@ serving(struct world *w)
 {
 	int on = -1;
 
-	for (int i = 0; i < HOSTS; i++)
+	for (int i = 0; i < (int)w->n_hosts; i++)
 		if (answers(&w->host[i], 0))
 			on = on < 0 ? i : -2;
 	return on;
@@ -68,7 +68,7 @@ serving(struct world *w)
 static void
 fail(struct world *w, struct host *h, unsigned how)
 {
-	w->faults++;
+	w->sim->faults++;
 	if (how % 3 == 0)
 		daemon_kill(h);
 	else if (how % 3 == 1)
@@ -92,14 +92,14 @@ rejoin(struct host *h)
 static bool
 until(struct world *w, bool (*ok)(struct world *), int64_t ms)
 {
-	int64_t end = w->now + ms * MS;
+	int64_t end = w->sim->now + ms * MS;
 
-	while (!w->failed && !ok(w)) {
-		if (w->now >= end)
+	while (!w->sim->failed && !ok(w)) {
+		if (w->sim->now >= end)
 			return false;
-		run_until(w, w->now + 20 * MS);
+		run_until(w, w->sim->now + 20 * MS);
 	}
-	return !w->failed;
+	return !w->sim->failed;
 }
 
 static bool
@@ -121,7 +121,7 @@ together(struct world *w)
 	/* Else the next loss would be one in jeopardy (R2). */
 	if (!paired(w) || serving(w) != 1 - w->active_host)
 		return false;
-	for (unsigned i = 0; i < HOSTS; i++)
+	for (unsigned i = 0; i < w->n_hosts; i++)
 		if (status(&w->host[i])->member.peers[0].links_up != 3)
 			return false;
 	return true;
@@ -160,29 +160,30 @@ one_failover(struct world *w, unsigned how)
 int
 only_failovers(unsigned n)
 {
-	struct world *w = world_new(1, NULL, stdout, false);
+	static const struct scene alone = {.name = "failovers"};
+	struct sim *sim = sim_new(1, &alone, stdout, false);
+	struct world *w = sim->world[0];
 	struct timespec a, b;
 	double s;
 
 	free(w->conf);
 	w->conf = configure();
-	w->takeover = true;
-	for (unsigned i = 0; i < HOSTS; i++)
+	for (unsigned i = 0; i < w->n_hosts; i++)
 		host_power_on(&w->host[i]);
 	if (!until(w, served, 20000) || !until(w, paired, 20000))
 		violation(w, "I6", "no pair");
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &a);
-	for (unsigned i = 0; i < n && !w->failed; i++)
+	for (unsigned i = 0; i < n && !w->sim->failed; i++)
 		one_failover(w, i);
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &b);
 	s = (double)(b.tv_sec - a.tv_sec) +
 	    (double)(b.tv_nsec - a.tv_nsec) / 1e9;
 	printf("%u faults, %u failovers, %u violations, hash %016llx\n",
-	    w->faults, w->failovers, w->violations,
-	    (unsigned long long)w->hash);
+	    w->sim->faults, w->failovers, w->sim->violations,
+	    (unsigned long long)w->sim->hash);
 	printf("%.0f failovers a second on one core, %.1f simulated hours\n",
-	    w->failovers / s, (double)w->now / SEC / 3600);
-	n = w->violations;
-	world_free(w);
+	    w->failovers / s, (double)w->sim->now / SEC / 3600);
+	n = w->sim->violations;
+	sim_free(sim);
 	return n > 0;
 }

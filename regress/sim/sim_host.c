@@ -44,6 +44,7 @@ op_send(void *ctx, uint8_t peer, enum nd_kind kind, uint8_t link,
     uint16_t stream, const struct nd_buf *bufs, unsigned n)
 {
 	(void)peer;
+	watch_send(ctx, kind);
 	net_send(ctx, kind, link, stream, bufs, n);
 }
 
@@ -60,7 +61,7 @@ ev_mail(struct world *w, struct ev *e)
 void
 deliver_in(struct host *h, struct mail *m, int64_t us)
 {
-	at(h->w, h->w->now + us, ev_mail, h, m->gen)->data = m;
+	at(h->w, h->w->sim->now + us, ev_mail, h, m->gen)->data = m;
 }
 
 bool
@@ -70,7 +71,7 @@ held(struct world *w, struct ev *e)
 
 	if (!e->h->frozen)
 		return false;
-	again = at(w, w->now + 5 * MS, e->fn, e->h, e->gen);
+	again = at(w, w->sim->now + 5 * MS, e->fn, e->h, e->gen);
 	again->a = e->a;
 	again->b = e->b;
 	again->c = e->c;
@@ -78,6 +79,14 @@ held(struct world *w, struct ev *e)
 	again->len = e->len;
 	e->data = NULL;
 	return true;
+}
+
+static void
+lie(struct host *h)
+{
+	say(h->w, "%s never hears that it was overtaken", h->name);
+	h->w->lied = true;
+	h->w->lies++;
 }
 
 /* What was armed before counts no more, be it in the inbox already. */
@@ -93,8 +102,8 @@ arm(struct host *h)
 		return;
 	m = mail_new(h, ND_EV_TIMER, FROM_TIMER);
 	m->serial = h->timer_serial;
-	t = t < w->now ? w->now : t;
-	deliver_in(h, m, t - w->now + rnd_in(w, 0, LOOP_LAG_US));
+	t = t < w->sim->now ? w->sim->now : t;
+	deliver_in(h, m, t - w->sim->now + rnd_in(w, 0, LOOP_LAG_US));
 }
 
 static void
@@ -118,9 +127,9 @@ ev_persist(struct world *w, struct ev *e)
 	if (h->paused) {
 		/* Its threads stand still too. */
 		struct ev *again =
-		    at(w, w->now + 5 * MS, ev_persist, h, e->gen);
+		    at(w, w->sim->now + 5 * MS, ev_persist, h, e->gen);
 
-		h->persist_at = w->now + 5 * MS;
+		h->persist_at = w->sim->now + 5 * MS;
 		again->a = e->a;
 		again->data = e->data;
 		e->data = NULL;
@@ -130,7 +139,7 @@ ev_persist(struct world *w, struct ev *e)
 	m = mail_new(h, ND_EV_PERSISTED, FROM_STATE);
 	m->e.u.persisted.serial = e->a;
 	m->e.u.persisted.ok =
-	    !w->calm && w->scene == NULL ? !chance(w, 10) : true;
+	    !w->sim->calm && w->sim->scene == NULL ? !chance(w, 10) : true;
 	if (m->e.u.persisted.ok) {
 		memcpy(&h->record, e->data, sizeof(h->record));
 		h->record_set = true;
@@ -148,9 +157,13 @@ op_persist(void *ctx, const struct sf_record *r, uint64_t serial)
 {
 	struct host *h = ctx;
 	struct world *w = h->w;
-	int64_t when = w->now + rnd_in(w, MS, 12 * MS);
+	int64_t when = w->sim->now + rnd_in(w, MS, 12 * MS);
 	struct ev *e;
 
+	watch_persist(h);
+	/* Alone from the start, in a cluster of one. */
+	if (w->n_hosts > 1 && r->epoch > h->record.epoch)
+		watch_moved(h, "raises the epoch");
 	/* In the order of the calls. */
 	h->persist_at = when > h->persist_at ? when : h->persist_at + 1;
 	e = at(w, h->persist_at, ev_persist, h, h->gen);
@@ -170,17 +183,22 @@ op_note(void *ctx, enum had_level level, const char *rule, const char *object,
 	struct host *h = ctx;
 
 	mix_bytes(h->w, text, strlen(text));
-	if (level == HAD_DEBUG)
+	if (level == HAD_DEBUG) {
 		detail(h->w, "%s   %s: %s", h->name, object, text);
-	else
-		say(h->w, "%s   %s%s%s: %s", h->name, rule,
-		    rule[0] != '\0' ? " " : "", object, text);
+		return;
+	}
+	say(h->w, "%s   %s%s%s: %s", h->name, rule, rule[0] != '\0' ? " " : "",
+	    object, text);
+	watch_note(h, level, object, text);
 }
 
 static void
 op_step(void *ctx, uint16_t service, uint8_t step, enum svc_action action,
     uint32_t token)
 {
+	watch_step(ctx);
+	if (action != SVC_DO_STATUS)
+		watch_moved(ctx, svc_action_name(action));
 	svc_step_go(ctx, service, step, action, token);
 }
 
@@ -193,6 +211,7 @@ op_cancel(void *ctx, uint32_t token)
 static void
 op_export(void *ctx, uint16_t vol, bool on)
 {
+	watch_moved(ctx, on ? "exports" : "withdraws");
 	svc_export(ctx, vol, on);
 }
 
@@ -213,12 +232,14 @@ op_vol_reply(void *ctx, uint16_t vol, uint64_t cookie, int error)
 static void
 op_addr_add(void *ctx, uint16_t id)
 {
+	watch_moved(ctx, "adds an address");
 	addr_add(ctx, id);
 }
 
 static void
 op_addr_del(void *ctx, uint16_t id)
 {
+	watch_moved(ctx, "takes an address away");
 	addr_del(ctx, id);
 }
 
@@ -279,7 +300,7 @@ ev_exit(struct world *w, struct ev *e)
 	if (e->h->gen != e->gen || !e->h->running)
 		return;
 	if (e->h->paused)
-		at(w, w->now + 5 * MS, ev_exit, e->h, e->gen);
+		at(w, w->sim->now + 5 * MS, ev_exit, e->h, e->gen);
 	else
 		gone(e->h, true);
 }
@@ -291,7 +312,7 @@ op_done(void *ctx, bool clean)
 
 	say(h->w, "%s is stopped, %s", h->name, clean ? "clean" : "not clean");
 	h->clean = clean;
-	at(h->w, h->w->now + rnd_in(h->w, 10 * MS, 60 * MS), ev_exit, h,
+	at(h->w, h->w->sim->now + rnd_in(h->w, 10 * MS, 60 * MS), ev_exit, h,
 	    h->gen);
 }
 
@@ -388,6 +409,21 @@ mail_new(struct host *h, enum nd_ev type, enum source source)
 	return mail_bytes(h, type, source, NULL, 0);
 }
 
+/*
+ * R8: a word of its peer, said since, tells that it was overtaken, unless the
+ * peer has still to act: it counts this node as dead, and knows no better.
+ */
+static void
+undeceived(struct host *h)
+{
+	struct host *o = other(h);
+	enum mb_self self = status(h)->member.self;
+
+	if (self == MB_DOUBT || self == MB_INERT ||
+	    (o->running && nd_verdict(o->nd, h->id) == MB_PEER_ALIVE))
+		h->misled = false;
+}
+
 static void
 give(struct host *h, struct mail *m)
 {
@@ -395,7 +431,7 @@ give(struct host *h, struct mail *m)
 
 	if (m->e.type == ND_EV_TIMER && m->serial != h->timer_serial)
 		return;
-	m->e.now.us = local_of(h, w->now);
+	m->e.now.us = local_of(h, w->sim->now);
 	mix(w, (uint64_t)m->e.type << 8 | h->id);
 	if (m->e.type == ND_EV_MSG) {
 		m->e.u.msg.bytes = m->data;
@@ -421,6 +457,9 @@ give(struct host *h, struct mail *m)
 			m->e.u.vip.u.result.text = m->text;
 	}
 	nd_step(h->nd, &m->e);
+	if (h->misled && h->running && m->e.type == ND_EV_MSG &&
+	    m->sent > h->thawed_at)
+		undeceived(h);
 }
 
 static void
@@ -451,14 +490,14 @@ ev_pump(struct world *w, struct ev *e)
 	give(h, m);
 	free(m);
 	if (h->inbox != NULL && h->running && h->gen == e->gen)
-		at(w, w->now + rnd_in(w, 1, 20), ev_pump, h, h->gen);
+		at(w, w->sim->now + rnd_in(w, 1, 20), ev_pump, h, h->gen);
 }
 
 /* Takes m. */
 void
 deliver(struct host *h, struct mail *m)
 {
-	if (!h->running || m->gen != h->gen || h->w->failed) {
+	if (!h->running || m->gen != h->gen || h->w->sim->failed) {
 		free(m);
 		return;
 	}
@@ -481,18 +520,21 @@ daemon_start(struct host *h)
 	static const char *const ifs[LINKS] = {"x0", "l0"};
 
 	ASSERT(h->powered && !h->running);
+	watch_born(h);
+	memset(h->told, 0, sizeof(h->told));
+	other(h)->untold = false;
 	h->gen++;
 	h->running = true;
 	h->paused = h->stopping = false;
 	h->stopped_us = 0;
-	if (h->disk.dead)
+	if (h->disk.dead || w->conf->n_volumes == 0)
 		memset(&disk.layout, 0, sizeof(disk.layout));
 	snprintf(disk.why, sizeof(disk.why), "no device");
 	h->nd = nd_new(w->conf, h->id, &disk, &ops, h);
 	if (h->nd == NULL)
 		exit(2);
 	say(w, "%s daemon starts (start %u)", h->name, h->gen);
-	e.now.us = local_of(h, w->now);
+	e.now.us = local_of(h, w->sim->now);
 	e.u.start.seed = rnd(w) | 1;
 	e.u.start.incarnation = rnd(w) | 1;
 	e.u.start.record = h->record_set ? &h->record : NULL;
@@ -510,10 +552,10 @@ daemon_start(struct host *h)
 }
 
 /*
- * It acts alone, and dies before the other, which stands still or just goes on
- * and does not know it, has heard a word.  Two faults that no clock shows: the
- * voters would tell, but nobody asks them about a daemon whose kernel says
- * that it is dead.  The copies are found to differ when they meet.
+ * It acts alone, and dies before the other, which stood still and cannot know
+ * it, has heard a word.  Two faults that no clock shows: the voters would tell,
+ * but nobody asks them about a daemon whose kernel says that it is dead.  The
+ * copies are found to differ when they meet.
  */
 static void
 untold(struct host *h)
@@ -521,14 +563,13 @@ untold(struct host *h)
 	struct host *o = other(h);
 	struct world *w = h->w;
 
-	if (!o->running || (!o->frozen && w->now >= o->trust_at) ||
-	    nd_epoch(o->nd) >= nd_epoch(h->nd))
+	if (!o->running || nd_epoch(o->nd) >= nd_epoch(h->nd))
 		return;
 	if (!h->powered && (w->with & W_VOTERS))
 		return;
-	say(w, "%s never hears that it was overtaken", o->name);
-	w->lied = true;
-	w->lies++;
+	o->untold = o->frozen; /* it may find its clock ahead, and know */
+	if (o->misled)
+		lie(o);
 }
 
 /* The process is no more, for whatever reason. */
@@ -537,7 +578,9 @@ gone(struct host *h, bool goodbye)
 {
 	struct mail *m;
 
+	watch_death(h);
 	untold(h);
+	h->misled = h->untold = false;
 	/* The rename may have happened, though nobody was told. */
 	if (h->n_pending > 0 && chance(h->w, 500)) {
 		h->record = h->pending;
@@ -589,6 +632,7 @@ daemon_stop(struct host *h)
 		return;
 	}
 	say(h->w, "%s daemon is asked to stop", h->name);
+	watch_death(h);
 	h->stopping = true;
 	deliver(h, m);
 }
@@ -598,8 +642,9 @@ daemon_pause(struct host *h)
 {
 	ASSERT(h->running && !h->paused);
 	say(h->w, "%s daemon is frozen", h->name);
+	watch_death(h);
 	h->paused = true;
-	h->paused_at = h->w->now;
+	h->paused_at = h->w->sim->now;
 }
 
 void
@@ -607,10 +652,11 @@ daemon_resume(struct host *h)
 {
 	ASSERT(h->running && h->paused);
 	say(h->w, "%s daemon thaws after %lld ms", h->name,
-	    (long long)((h->w->now - h->paused_at) / MS));
+	    (long long)((h->w->sim->now - h->paused_at) / MS));
+	watch_disturbed(h->w);
 	h->paused = false;
-	h->stopped_us += h->w->now - h->paused_at;
-	at(h->w, h->w->now + 1, ev_pump, h, h->gen);
+	h->stopped_us += h->w->sim->now - h->paused_at;
+	at(h->w, h->w->sim->now + 1, ev_pump, h, h->gen);
 }
 
 void
@@ -618,42 +664,58 @@ machine_freeze(struct host *h)
 {
 	ASSERT(h->powered && h->running && !h->paused && !h->frozen);
 	say(h->w, "%s stands still, all of it", h->name);
+	watch_death(h);
 	h->paused = h->frozen = true;
-	h->paused_at = h->w->now;
+	h->paused_at = h->w->sim->now;
 	addr_check(h->w);
+}
+
+static void
+ev_knows(struct world *w, struct ev *e)
+{
+	(void)w;
+	if (e->h->thawed_at == (int64_t)e->a)
+		e->h->misled = false;
 }
 
 /*
  * Its clock has gone on meanwhile, or it has not: then nothing in it knows,
  * and what the kernel had promised to end is that much longer there.  R8 is
  * all that is left, and it does not protect reads, or addresses, or locks
- * without their tokens, before the peer is heard.
+ * without their tokens, before the peer is heard, or missed.
  */
 void
 machine_thaw(struct host *h, bool jump)
 {
 	struct world *w = h->w;
-	int64_t us = w->now - h->paused_at;
+	int64_t us = w->sim->now - h->paused_at;
 
 	ASSERT(h->frozen && h->paused && h->running);
 	say(w, "%s goes on after %lld ms%s", h->name, (long long)(us / MS),
 	    jump ? "" : ", and does not know it");
+	watch_disturbed(w);
 	if (!jump) {
 		int64_t local = local_of(h, h->paused_at);
 
-		h->clock_true = w->now;
+		h->clock_true = w->sim->now;
 		h->clock_local = local;
 		if (h->open_until > h->paused_at)
 			h->open_until += us;
 		h->disk.slow_until += us;
+		h->misled = true;
+		h->thawed_at = w->sim->now;
+		at(w, w->sim->now + 2 * w->conf->t.dead_ms * MS, ev_knows, h, 0)
+		    ->a = (uint64_t)h->thawed_at;
+		if (h->untold)
+			lie(h);
 	}
-	h->trust_at = w->now + 2 * w->conf->t.dead_ms * MS;
+	h->untold = false;
 	h->fed_at += us;
 	h->frozen = h->paused = false;
 	h->stopped_us += us;
 	arm(h);
 	addr_check(w);
-	at(w, w->now + 1, ev_pump, h, h->gen);
+	at(w, w->sim->now + 1, ev_pump, h, h->gen);
 }
 
 void
@@ -662,6 +724,7 @@ clock_jump(struct host *h, int64_t us)
 	struct world *w = h->w;
 
 	say(w, "%s: its clock jumps by %lld ms", h->name, (long long)(us / MS));
+	watch_disturbed(w);
 	h->clock_local += us;
 	/* It is the clock of its clients as well. */
 	for (unsigned i = 0; i < NITEMS(w->locker); i++)
@@ -675,24 +738,25 @@ void
 clock_drift(struct host *h, int ppm)
 {
 	struct world *w = h->w;
-	int64_t local = local_of(h, w->now);
+	int64_t local = local_of(h, w->sim->now);
 
 	say(w, "%s: its clock runs %d ppm fast", h->name, ppm);
-	h->clock_true = w->now;
+	watch_disturbed(w);
+	h->clock_true = w->sim->now;
 	h->clock_local = local;
 	h->drift_ppm = ppm;
 	if (h->running)
 		arm(h);
 }
 
-void
-host_power_off(struct host *h)
+/* The machine goes off; a board that fences cuts the power of its disk too. */
+static void
+go_dark(struct host *h, bool cut)
 {
 	bool strict = false;
 	struct host *o = other(h);
 
 	ASSERT(h->powered);
-	say(h->w, "%s loses its power", h->name);
 	/* Do the promises about unflushed data hold?  See sim_vol.c. */
 	if (o->running) {
 		const struct mir_status *v = &status(o)->vols[0];
@@ -708,10 +772,29 @@ host_power_off(struct host *h)
 	h->boot++;
 	if (h->running)
 		gone(h, false);
-	disk_power_cut(h);
+	if (cut)
+		disk_power_cut(h);
+	else
+		disk_killed(h);
 	svc_killed(h, true);
-	vol_power_cut(h, strict);
+	if (h->w->conf->n_volumes == 0)
+		return;
+	vol_power_cut(h, strict || !cut);
 	h->stale |= !vol_holds(h->w, h->disk.cache);
+}
+
+void
+host_power_off(struct host *h)
+{
+	say(h->w, "%s loses its power", h->name);
+	go_dark(h, true);
+}
+
+void
+host_crash(struct host *h)
+{
+	say(h->w, "%s: its kernel crashes", h->name);
+	go_dark(h, false);
 }
 
 void
@@ -722,7 +805,7 @@ host_power_on(struct host *h)
 	ASSERT(!h->powered);
 	say(w, "%s is powered on", h->name);
 	h->powered = true;
-	h->clock_true = w->now;
+	h->clock_true = w->sim->now;
 	h->clock_local = rnd_in(w, SEC, 100 * SEC);
 	h->drift_ppm = (int)rnd_in(w, -4000, 4000);
 	daemon_start(h);
@@ -734,7 +817,7 @@ host_init(struct host *h, struct world *w, unsigned idx)
 	h->w = w;
 	h->idx = idx;
 	h->id = (uint8_t)(idx + 1);
-	h->name = idx == 0 ? "alpha" : "bravo";
+	h->name = host_names[w->idx][idx];
 	h->inbox_end = &h->inbox;
 	h->vol.first_ack = NEVER;
 	for (unsigned l = 0; l < LINKS; l++)
@@ -742,8 +825,10 @@ host_init(struct host *h, struct world *w, unsigned idx)
 	h->st = calloc(1, sizeof(*h->st));
 	if (h->st == NULL)
 		exit(2);
+	if (w->conf->n_volumes == 0)
+		return;
 	/* One copy has the data of the volume, or both are blank. */
-	disk_format(h, idx == 0 && w->seed % 4 == 0);
+	disk_format(h, idx == 0 && w->sim->seed % 4 == 0);
 }
 
 void
@@ -764,7 +849,7 @@ host_free(struct host *h)
 const struct nd_status *
 status(struct host *h)
 {
-	monotime_t now = {local_of(h, h->w->now)};
+	monotime_t now = {local_of(h, h->w->sim->now)};
 
 	ASSERT(h->running);
 	nd_status(h->nd, now, h->st);
@@ -785,9 +870,10 @@ ask(struct host *h, struct mail *m, enum nd_op op)
 	}
 	w->ops[i].token = m->e.u.op.token = ++w->op_token;
 	w->ops[i].h = h;
-	w->ops[i].asked = w->now;
+	w->ops[i].asked = w->sim->now;
 	w->ops[i].op = m->e.u.op.op = op;
 	w->op_code = -1;
+	watch_disturbed(w);
 	deliver_in(h, m, 100);
 	return w->op_token;
 }

@@ -7,18 +7,23 @@
 
 #include "sim.h"
 
+/* In the state for ever: of two, a pair; of one, alone. */
+static bool
+whole(const struct world *w, const struct nd_status *s)
+{
+	if (w->n_hosts == 1)
+		return s->member.self == MB_ALONE;
+	return s->member.self == MB_PAIRED &&
+	       s->member.peers[0].verdict == MB_PEER_ALIVE;
+}
+
 bool
 paired(struct world *w)
 {
-	for (unsigned i = 0; i < HOSTS; i++) {
+	for (unsigned i = 0; i < w->n_hosts; i++) {
 		struct host *h = &w->host[i];
-		const struct nd_status *s;
 
-		if (!h->running || h->paused)
-			return false;
-		s = status(h);
-		if (s->member.self != MB_PAIRED ||
-		    s->member.peers[0].verdict != MB_PEER_ALIVE)
+		if (!h->running || h->paused || !whole(w, status(h)))
 			return false;
 	}
 	return true;
@@ -27,7 +32,7 @@ paired(struct world *w)
 bool
 in_sync(struct world *w)
 {
-	for (unsigned i = 0; i < HOSTS; i++) {
+	for (unsigned i = 0; i < w->n_hosts && w->conf->n_volumes > 0; i++) {
 		const struct mir_status *v;
 
 		if (!w->host[i].running)
@@ -45,7 +50,7 @@ runs_on(struct world *w, uint16_t service)
 {
 	int on = -1;
 
-	for (unsigned i = 0; i < HOSTS; i++) {
+	for (unsigned i = 0; i < w->n_hosts; i++) {
 		if (!w->host[i].running ||
 		    status(&w->host[i])->svc.services[service].state !=
 			SVC_RUNNING)
@@ -75,15 +80,14 @@ unsettled(struct world *w)
 {
 	static char text[200];
 
-	for (unsigned i = 0; i < HOSTS; i++) {
+	for (unsigned i = 0; i < w->n_hosts; i++) {
 		struct host *h = &w->host[i];
 		const struct nd_status *s;
 
 		if (!h->running || h->paused)
 			return "a daemon is not there";
 		s = status(h);
-		if (s->member.self != MB_PAIRED ||
-		    s->member.peers[0].verdict != MB_PEER_ALIVE) {
+		if (!whole(w, s)) {
 			snprintf(text, sizeof(text),
 			    "%s is %s (%s), its peer %s (%s)", h->name,
 			    mb_self_name(s->member.self), s->member.rule,
@@ -104,11 +108,14 @@ unsettled(struct world *w)
 		if (runs_on(w, i) >= 0)
 			continue;
 		snprintf(text, sizeof(text),
-		    "service %s is %s (%s) and %s (%s)",
+		    "service %s is %s (%s) on %s and %s (%s)",
 		    w->conf->services[i].name,
 		    svc_state_name(status(&w->host[0])->svc.services[i].state),
-		    w->host[0].st->svc.services[i].reason,
-		    svc_state_name(status(&w->host[1])->svc.services[i].state),
+		    w->host[0].st->svc.services[i].reason, w->host[0].name,
+		    w->n_hosts == 1
+			? "nowhere else"
+			: svc_state_name(
+			      status(&w->host[1])->svc.services[i].state),
 		    w->host[1].st->svc.services[i].reason);
 		return text;
 	}
@@ -139,13 +146,27 @@ images_equal(struct world *w, bool complain)
 	return true;
 }
 
-/* "A clean bit implies equal blocks": looked at whenever nothing moves. */
+/*
+ * They are a pair again, nobody goes on from an older epoch, and nothing that
+ * was told before the lie is still on its way.
+ */
+static bool
+all_agree(struct world *w)
+{
+	return settled(w) && nd_epoch(w->host[0].nd) == nd_epoch(w->host[1].nd);
+}
+
+/*
+ * I4: a clean bit implies equal blocks; looked at whenever nothing moves.
+ * Here a lie ends too: from now on what is there counts.
+ */
 void
 judge_sync_point(struct world *w)
 {
 	uint64_t where;
 
-	if (!w->host[0].running || !w->host[1].running || !in_sync(w))
+	if (w->conf->n_volumes == 0 || !w->host[0].running ||
+	    !w->host[1].running || !in_sync(w))
 		return;
 	for (unsigned i = 0; i < HOSTS; i++) {
 		const struct mir_status *v = &w->host[i].st->vols[0];
@@ -160,15 +181,21 @@ judge_sync_point(struct world *w)
 		    "in sync and clean, but the copies differ at %llu",
 		    (unsigned long long)where);
 	w->host[0].stale = w->host[1].stale = false;
+	if (w->lied && all_agree(w)) {
+		say(w, "the copies have met again: what is there counts");
+		vol_adopt(w, w->host[0].disk.cache);
+		w->lied = false;
+	}
 }
 
 void
 judge_end(struct world *w)
 {
-	if (w->failed)
+	if (w->sim->failed)
 		return;
-	images_equal(w, true);
-	if (!vol_holds(w, w->host[0].disk.cache))
+	if (w->conf->n_volumes > 0)
+		images_equal(w, true);
+	if (w->conf->n_volumes > 0 && !vol_holds(w, w->host[0].disk.cache))
 		violation(w, "I2", "an acknowledged write is missing");
 	for (unsigned i = 0; i < OPS_MAX; i++)
 		if (w->ops[i].token != 0)

@@ -58,23 +58,22 @@ deaf(struct host *h)
 	const struct world *w = h->w;
 
 	if (h->paused)
-		return w->now - h->paused_at >
+		return w->sim->now - h->paused_at >
 		       (int64_t)w->conf->t.lease_ms * MS;
-	return w->now < h->trust_at ||
-	       (h->running && status(h)->member.self == MB_DOUBT);
+	return h->misled || (h->running && status(h)->member.self == MB_DOUBT);
 }
 
 static bool
 believes(const struct locker *l)
 {
-	return l->holds && l->h->w->now < l->held_until;
+	return l->holds && l->h->w->sim->now < l->held_until;
 }
 
 static void
 judge_grant(struct world *w, struct locker *l)
 {
 	/* Of a machine that stood still: its tokens are behind. */
-	if (w->now < l->h->trust_at) {
+	if (l->h->misled) {
 		w->excused++;
 		return;
 	}
@@ -131,7 +130,7 @@ dropped(struct locker *l, int64_t grace_ms)
 {
 	/* It may use up the grace that it was promised, and does. */
 	if (l->holds && l->held_until == NEVER)
-		l->held_until = l->h->w->now + grace_ms * MS * 97 / 100;
+		l->held_until = l->h->w->sim->now + grace_ms * MS * 97 / 100;
 	/* A request under way has an answer of its own. */
 	if (l->state == LK_HELD)
 		l->state = LK_IDLE;
@@ -272,7 +271,7 @@ lock_ask(struct locker *l, uint8_t name, uint8_t mode, uint32_t flags)
 	memcpy(r.name, names[name], r.name_len);
 	l->name = name;
 	l->want = mode;
-	l->asked = l->h->w->now;
+	l->asked = l->h->w->sim->now;
 	l->state = LK_ASKED;
 	l->lock = 0;
 	request(l, &r);
@@ -310,7 +309,7 @@ convert(struct world *w, struct locker *l)
 	r.mode = to;
 	r.flags = chance(w, 300) ? LKF_NOQUEUE : 0;
 	r.timeout_ms = chance(w, 200) ? (uint32_t)rnd_in(w, 50, 2000) : 0;
-	l->asked = w->now;
+	l->asked = w->sim->now;
 	l->state = LK_CONVERT;
 	l->want = to;
 	l->held_mode = meet(l->mode, to);
@@ -370,12 +369,12 @@ ev_locks(struct world *w, struct ev *e)
 {
 	(void)e;
 	at(w,
-	    w->now + (w->lock_gap_us > 0 ? rnd_in(w, 1, 2 * w->lock_gap_us)
-					 : 50 * MS),
+	    w->sim->now + (w->lock_gap_us > 0 ? rnd_in(w, 1, 2 * w->lock_gap_us)
+					      : 50 * MS),
 	    ev_locks, NULL, 0);
 	if (w->lock_gap_us > 0) {
 		struct locker *l =
-		    &w->locker[rnd_in(w, 0, HOSTS * LOCKERS - 1)];
+		    &w->locker[rnd_in(w, 0, w->n_hosts * LOCKERS - 1)];
 
 		if (l->h->running && l->open && !l->h->frozen)
 			play(w, l);
@@ -395,7 +394,7 @@ lock_idle(const struct world *w)
 static void
 lock_dump(struct world *w)
 {
-	for (unsigned i = 0; i < HOSTS; i++) {
+	for (unsigned i = 0; i < w->n_hosts; i++) {
 		struct lk_iter it = {0};
 		struct lk_row r;
 
@@ -428,7 +427,7 @@ lock_stuck(struct world *w)
 		    "%s client %u %s %s (%s) on %s for %lld ms", l->h->name,
 		    l->slot, states[l->state], lkm_name(l->mode),
 		    lkm_name(l->want), names[l->name],
-		    (long long)((w->now - l->asked) / MS));
+		    (long long)((w->sim->now - l->asked) / MS));
 		return text;
 	}
 	return "nobody";
@@ -441,5 +440,5 @@ lock_init(struct world *w)
 		w->locker[i].h = &w->host[i / LOCKERS];
 		w->locker[i].slot = i % LOCKERS;
 	}
-	at(w, w->now, ev_locks, NULL, 0);
+	at(w, w->sim->now, ev_locks, NULL, 0);
 }

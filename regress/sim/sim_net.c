@@ -44,10 +44,11 @@ links_changed(struct world *w)
 		if (!bad)
 			w->link[l].impaired_since = NEVER;
 		else if (w->link[l].impaired_since == NEVER)
-			w->link[l].impaired_since = w->now;
+			w->link[l].impaired_since = w->sim->now;
 	}
 	if (!any_link_works(w))
-		w->total_cut_at = w->now;
+		w->total_cut_at = w->sim->now;
+	watch_links(w);
 }
 
 void
@@ -60,7 +61,7 @@ link_set(struct world *w, unsigned link, unsigned from, bool cut)
 	say(w, "link %s %s towards %s", w->conf->nodes[0].links[link].name,
 	    cut ? "is cut" : "works again", w->host[1 - from].name);
 	d->cut = cut;
-	d->changed = w->now;
+	d->changed = w->sim->now;
 	links_changed(w);
 }
 
@@ -226,8 +227,8 @@ send_abort(struct world *w, struct assoc *a, unsigned s, bool shutdown)
 	if (!a->end[s].up || !path(w, a, 1 - s, &link) ||
 	    chance(w, w->link[link].dir[1 - s].loss_permille))
 		return;
-	e = at(
-	    w, w->now + flight(w, link, 1 - s), ev_abort, NULL, a->end[s].id);
+	e = at(w, w->sim->now + flight(w, link, 1 - s), ev_abort, NULL,
+	    a->end[s].id);
 	e->a = a->idx;
 	e->b = s;
 	e->c = shutdown;
@@ -259,11 +260,12 @@ try_refused(struct world *w, struct assoc *a, unsigned s)
 	if (a->kind != ND_HB || !h->running || h->paused || o->running ||
 	    !link_works(w, l) || e->up)
 		return;
-	e->refused_at = w->now + rnd_in(w, 100 * MS, 300 * MS);
+	e->refused_at = w->sim->now + rnd_in(w, 100 * MS, 300 * MS);
 	if (chance(w, w->link[l].dir[0].loss_permille) ||
 	    chance(w, w->link[l].dir[1].loss_permille))
 		return;
-	at(w, w->now + flight(w, l, 0) + flight(w, l, 1), ev_refused, h, h->gen)
+	at(w, w->sim->now + flight(w, l, 0) + flight(w, l, 1), ev_refused, h,
+	    h->gen)
 	    ->a = l;
 }
 
@@ -310,6 +312,7 @@ net_break(struct world *w, unsigned assoc)
 	if (!a->end[s].up)
 		return;
 	say(w, "%s ends, at %s first", assoc_name(a), w->host[s].name);
+	watch_disturbed(w);
 	switch (rnd_in(w, 0, 2)) {
 	case 0: /* given up by one side */
 		send_abort(w, a, 1 - s, false);
@@ -321,7 +324,7 @@ net_break(struct world *w, unsigned assoc)
 		break;
 	default: /* shut down, which may take its time */
 		a->end[s].closing = true;
-		at(w, w->now + rnd_in(w, 1, 2 * SEC), ev_shut, NULL,
+		at(w, w->sim->now + rnd_in(w, 1, 2 * SEC), ev_shut, NULL,
 		    a->end[s].id)
 		    ->a = assoc;
 		break;
@@ -340,6 +343,7 @@ arrive_stream(struct world *w, struct assoc *a, unsigned from, unsigned s)
 		struct mail *mail = mail_bytes(
 		    h, ND_EV_MSG, FROM_NET + a->idx, m->data, m->len);
 
+		mail->sent = m->sent;
 		q->head = m->next;
 		if (q->head == NULL)
 			q->tail = &q->head;
@@ -410,10 +414,10 @@ transmit(
 		works = false;
 		us = rto;
 	} else if (link > 0 && a->kind != ND_HB &&
-		   w->now - w->link[0].dir[from].changed < SEC) {
+		   w->sim->now - w->link[0].dir[from].changed < SEC) {
 		us += rnd_in(w, 0, 100 * MS);
 	}
-	e = at(w, w->now + us, ev_packet, &w->host[from], a->end[from].id);
+	e = at(w, w->sim->now + us, ev_packet, &w->host[from], a->end[from].id);
 	e->a = a->idx << 8 | s;
 	e->b = m->serial;
 	e->c = works ? link : LINKS;
@@ -434,10 +438,10 @@ ev_beat(struct world *w, struct ev *e)
 	if (src->id != e->gen || !src->up)
 		return;
 	if (lost) {
-		if (w->now - (int64_t)e->b > w->conf->t.dead_ms * MS)
+		if (w->sim->now - (int64_t)e->b > w->conf->t.dead_ms * MS)
 			return;
-		again = at(w, w->now + rnd_in(w, 30 * MS, 60 * MS), ev_beat,
-		    e->h, e->gen);
+		again = at(w, w->sim->now + rnd_in(w, 30 * MS, 60 * MS),
+		    ev_beat, e->h, e->gen);
 		again->a = e->a;
 		again->b = e->b;
 		again->data = e->data;
@@ -452,8 +456,8 @@ ev_beat(struct world *w, struct ev *e)
 	if (!dst->told)
 		return;
 	if (chance(w, w->link[l].dir[from].twice_permille)) {
-		again = at(
-		    w, w->now + rnd_in(w, 1, 80 * MS), ev_beat, e->h, e->gen);
+		again = at(w, w->sim->now + rnd_in(w, 1, 80 * MS), ev_beat,
+		    e->h, e->gen);
 		again->a = e->a;
 		again->b = e->b;
 		again->data = malloc(e->len);
@@ -464,6 +468,7 @@ ev_beat(struct world *w, struct ev *e)
 	}
 	m = mail_bytes(
 	    &w->host[1 - from], ND_EV_MSG, FROM_NET + a->idx, e->data, e->len);
+	m->sent = (int64_t)e->b;
 	m->e.u.msg.kind = a->kind;
 	m->e.u.msg.link = a->link;
 	deliver(&w->host[1 - from], m);
@@ -509,11 +514,11 @@ net_send(struct host *h, enum nd_kind kind, uint8_t link, uint16_t stream,
 	bytes = join(bufs, n, &len);
 	mix_bytes(w, bytes, len < 96 ? len : 96);
 	if (kind == ND_HB) {
-		struct ev *ev =
-		    at(w, w->now + flight(w, link, h->idx), ev_beat, h, e->id);
+		struct ev *ev = at(w, w->sim->now + flight(w, link, h->idx),
+		    ev_beat, h, e->id);
 
 		ev->a = a->idx;
-		ev->b = (uint64_t)w->now;
+		ev->b = (uint64_t)w->sim->now;
 		ev->data = bytes;
 		ev->len = len;
 		return;
@@ -524,7 +529,8 @@ net_send(struct host *h, enum nd_kind kind, uint8_t link, uint16_t stream,
 		exit(2);
 	m->data = bytes;
 	m->len = len;
-	m->serial = ++w->seq;
+	m->serial = ++w->sim->seq;
+	m->sent = w->sim->now;
 	*q->tail = m;
 	q->tail = &m->next;
 	q->bytes += len;
@@ -583,7 +589,8 @@ ev_connected(struct world *w, struct ev *e)
 	for (unsigned s = 0; s < HOSTS; s++) {
 		int64_t us = rnd_in(w, MS, 15 * MS) +
 			     (a->kind == ND_HB ? 0 : rnd_in(w, 0, w->late_us));
-		struct ev *t = at(w, w->now + us, ev_told, &w->host[s], a->id);
+		struct ev *t =
+		    at(w, w->sim->now + us, ev_told, &w->host[s], a->id);
 
 		t->a = a->idx;
 		t->b = incarnation[1 - s];
@@ -607,19 +614,19 @@ tick_end(struct world *w, struct assoc *a, unsigned s)
 		send_abort(w, a, s, false);
 	} else if (e->up && (!way || !oh->powered)) {
 		if (e->bad_since == NEVER)
-			e->bad_since = w->now;
-		else if (w->now - e->bad_since > a->patience_us)
+			e->bad_since = w->sim->now;
+		else if (w->sim->now - e->bad_since > a->patience_us)
 			lose(w, a, s, "timed out");
 	} else {
 		e->bad_since = NEVER;
 	}
 	if (!h->running || h->paused)
 		return;
-	if (!e->up && w->now >= e->refused_at)
+	if (!e->up && w->sim->now >= e->refused_at)
 		try_refused(w, a, s);
 	if (a->kind == ND_HB && e->told && there && way &&
-	    w->now >= e->alive_at) {
-		e->alive_at = w->now + w->conf->t.heartbeat_ms * MS;
+	    w->sim->now >= e->alive_at) {
+		e->alive_at = w->sim->now + w->conf->t.heartbeat_ms * MS;
 		deliver(h, assoc_mail(h, ND_EV_KERNEL_ALIVE, a));
 	}
 }
@@ -629,14 +636,14 @@ ev_tick(struct world *w, struct ev *e)
 {
 	(void)e;
 	net_tick(w);
-	at(w, w->now + TICK_US, ev_tick, NULL, 0);
+	at(w, w->sim->now + TICK_US, ev_tick, NULL, 0);
 }
 
 void
 net_tick(struct world *w)
 {
 	if (!any_link_works(w))
-		w->total_cut_at = w->now;
+		w->total_cut_at = w->sim->now;
 	for (unsigned i = 0; i < ASSOCS; i++) {
 		struct assoc *a = &w->assoc[i];
 		struct ev *e;
@@ -652,8 +659,8 @@ net_tick(struct world *w)
 		if (!chance(w, 300))
 			continue;
 		a->connecting = true;
-		e = at(w, w->now + rnd_in(w, 5 * MS, 60 * MS), ev_connected,
-		    NULL, 0);
+		e = at(w, w->sim->now + rnd_in(w, 5 * MS, 60 * MS),
+		    ev_connected, NULL, 0);
 		e->a = i;
 		e->b = w->host[0].gen;
 		e->c = w->host[1].gen;
@@ -677,12 +684,14 @@ net_init(struct world *w)
 	}
 	for (unsigned l = 0; l < LINKS; l++) {
 		w->link[l].impaired_since = NEVER;
+		w->link[l].whole_at = w->sim->now;
 		for (unsigned d = 0; d < HOSTS; d++) {
 			w->link[l].dir[d].delay_us = 200;
 			w->link[l].dir[d].jitter_us = 100;
 		}
 	}
-	at(w, w->now, ev_tick, NULL, 0);
+	if (w->n_hosts > 1)
+		at(w, w->sim->now, ev_tick, NULL, 0);
 }
 
 void

@@ -10,8 +10,9 @@
 /* What came of one seed; lies in memory that the workers share. */
 struct result {
 	uint64_t hash;
-	uint32_t faults, failovers, violations, excused;
+	uint32_t faults, failovers, violations, excused, lies;
 	uint32_t acks, reads, grants;
+	uint32_t windows, holds; /* of sim_watch.c */
 	bool begun, done;
 };
 

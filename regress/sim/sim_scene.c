@@ -76,9 +76,9 @@ scene_begin(struct world *w)
 void
 scene_end(struct world *w)
 {
-	if (w->failed)
+	if (w->sim->failed)
 		return;
-	swarm_heal(w);
+	swarm_heal(w->sim);
 	expect(w, run_till(w, settled, 60000), "all is well again: %s",
 	    unsettled(w) != NULL ? unsettled(w) : "yes");
 	w->lock_calm = true;
@@ -96,12 +96,12 @@ crash_takeover(struct world *w)
 	int64_t t;
 
 	scene_begin(w);
-	t = w->now;
+	t = w->sim->now;
 	daemon_kill(alpha(w));
 	expect(w, run_till(w, shop_runs, 2000) && runs_on(w, 0) == 1,
 	    "bravo runs the service");
-	expect(w, w->now - t < 1000 * MS, "within a second: %lld ms",
-	    (long long)((w->now - t) / MS));
+	expect(w, w->sim->now - t < 1000 * MS, "within a second: %lld ms",
+	    (long long)((w->sim->now - t) / MS));
 	run_ms(w, 3000);
 	daemon_start(alpha(w));
 	run_ms(w, 5000);
@@ -189,12 +189,12 @@ node_vanishes(struct world *w)
 	int64_t t;
 
 	scene_begin(w);
-	t = w->now;
+	t = w->sim->now;
 	host_power_off(alpha(w));
 	expect(w, run_till(w, shop_runs, 5000) && runs_on(w, 0) == 1,
 	    "bravo runs the service");
-	expect(w, w->now - t < 2 * SEC, "in about a second: %lld ms",
-	    (long long)((w->now - t) / MS));
+	expect(w, w->sim->now - t < 2 * SEC, "in about a second: %lld ms",
+	    (long long)((w->sim->now - t) / MS));
 	scene_end(w);
 }
 
@@ -301,7 +301,7 @@ static void
 power_cut_during_resync(struct world *w)
 {
 	scene_begin(w);
-	for (unsigned i = 0; i < 4 && !w->failed; i++) {
+	for (unsigned i = 0; i < 4 && !w->sim->failed; i++) {
 		if (bravo(w)->powered)
 			host_power_off(bravo(w));
 		run_ms(w, 4000);
@@ -319,7 +319,7 @@ static void
 torn_metadata(struct world *w)
 {
 	scene_begin(w);
-	for (unsigned i = 0; i < 25 && !w->failed; i++) {
+	for (unsigned i = 0; i < 25 && !w->sim->failed; i++) {
 		struct host *h = &w->host[i % HOSTS];
 
 		run_ms(w, rnd_in(w, 100, 1500));
@@ -367,7 +367,7 @@ lock_moves_after_death(struct world *w)
 	expect(w, b->state == LK_ASKED, "bravo waits");
 	host_power_off(alpha(w));
 	expect(w, run_till(w, bravo_holds, 3000), "bravo holds it");
-	if (!w->failed)
+	if (!w->sim->failed)
 		lock_release(b);
 	w->lock_gap_us = 10 * MS;
 	scene_end(w);
@@ -405,10 +405,10 @@ overtaken_then_alone(struct world *w)
 	run_ms(w, 3000);
 	expect(w, status(alpha(w))->vols[0].primary, "alpha took it over");
 	daemon_resume(bravo(w));
-	t = w->now;
-	while (self_of(alpha(w)) != MB_PAIRED && w->now < t + 5 * SEC)
-		run_until(w, w->now + 200);
-	run_until(w, w->now + MS);
+	t = w->sim->now;
+	while (self_of(alpha(w)) != MB_PAIRED && w->sim->now < t + 5 * SEC)
+		run_until(w, w->sim->now + 200);
+	run_until(w, w->sim->now + MS);
 	daemon_pause(alpha(w));
 	run_ms(w, 100);
 	expect(w,
@@ -462,11 +462,11 @@ thawed_as_an_address_moves(struct world *w)
 	daemon_pause(alpha(w));
 	run_ms(w, w->conf->t.lease_ms);
 	cross->loss_permille = lan->loss_permille = 1000;
-	for (t = w->now; w->now < t + 5 * SEC;)
+	for (t = w->sim->now; w->sim->now < t + 5 * SEC;)
 		if (answers(bravo(w), 1))
 			break;
 		else
-			run_until(w, w->now + 100);
+			run_until(w, w->sim->now + 100);
 	expect(w, answers(bravo(w), 1), "bravo has the address");
 	run_ms(w, 1);
 	cross->loss_permille = lan->loss_permille = 0;
@@ -481,7 +481,7 @@ frozen_while_stopping(struct world *w)
 {
 	scene_begin(w);
 	w->lock_gap_us = 2 * MS;
-	for (int i = 0; i < 8 && !w->failed; i++) {
+	for (int i = 0; i < 8 && !w->sim->failed; i++) {
 		daemon_stop(alpha(w));
 		run_ms(w, 20 + 10 * i);
 		if (alpha(w)->running)

@@ -81,7 +81,7 @@ R7_locks_stop_too(struct world *w)
 	lock_ask(b, 0, LKM_EX, 0);
 	run_ms(w, 200);
 	expect(w, b->state == LK_HELD, "bravo holds it");
-	expect(w, !a->holds || w->now >= a->held_until, "alpha does not");
+	expect(w, !a->holds || w->sim->now >= a->held_until, "alpha does not");
 	w->lock_gap_us = 10 * MS;
 	scene_end(w);
 }
@@ -144,7 +144,7 @@ R1_waits_for_peer_at_boot(struct world *w)
 	host_power_off(bravo(w));
 	run_ms(w, 1000);
 	host_power_on(bravo(w));
-	w->voter[0].down = true;
+	w->voter[0].box->down = true;
 	run_ms(w, 20000);
 	expect(w, self_of(bravo(w)) == MB_INERT, "bravo waits for alpha");
 	expect(w, runs_on(w, 0) == -1, "nothing runs");
@@ -258,10 +258,10 @@ R2_arbiter_ends_jeopardy(struct world *w)
 	link_cut(w, 0);
 	run_ms(w, 3000);
 	expect(w, !status(bravo(w))->member.jeopardy, "no jeopardy");
-	w->voter[0].down = true;
+	w->voter[0].box->down = true;
 	run_ms(w, 3000);
 	expect(w, status(bravo(w))->member.jeopardy, "without it there is");
-	w->voter[0].down = false;
+	w->voter[0].box->down = false;
 	run_ms(w, 3000);
 	host_power_off(alpha(w));
 	expect(w, run_till(w, bravo_runs, 10000), "bravo runs the service");
@@ -422,11 +422,11 @@ static void
 R6_lost_witness_changes_nothing(struct world *w)
 {
 	scene_begin(w);
-	w->voter[0].down = true;
+	w->voter[0].box->down = true;
 	run_ms(w, 10000);
 	expect(w, runs_on(w, 0) == 0 && nd_epoch(alpha(w)->nd) == 1,
 	    "nothing moved");
-	w->voter[0].down = false;
+	w->voter[0].box->down = false;
 	run_ms(w, 3000);
 	expect(w, nd_epoch(alpha(w)->nd) == 1, "nor afterwards");
 	scene_end(w);
@@ -768,7 +768,7 @@ static void
 R15_backs_off(struct world *w)
 {
 	scene_begin(w);
-	w->voter[0].read_only = true;
+	w->voter[0].box->read_only = true;
 	host_power_off(bravo(w));
 	run_ms(w, 58000);
 	expect(w, alpha(w)->tries.votes[0] <= 16, "%u questions in a minute",

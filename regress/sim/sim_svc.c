@@ -99,7 +99,7 @@ svc_step_go(struct host *h, uint16_t service, uint8_t step,
 	mix(w, (uint64_t)service << 32 | (uint64_t)step << 16 | action);
 	detail(w, "%s step %u of service %u: %s", h->name, step, service,
 	    svc_action_name(action));
-	e = at(w, w->now + rnd_in(w, 2 * MS, 60 * MS), ev_step, h, h->gen);
+	e = at(w, w->sim->now + rnd_in(w, 2 * MS, 60 * MS), ev_step, h, h->gen);
 	e->a = i;
 	e->b = token;
 }
@@ -121,8 +121,8 @@ svc_step_cancel(struct host *h, uint32_t token)
 {
 	struct world *w = h->w;
 
-	at(w, w->now + rnd_in(w, MS, 20 * MS), ev_cancelled, h, h->gen)->b =
-	    token;
+	at(w, w->sim->now + rnd_in(w, MS, 20 * MS), ev_cancelled, h, h->gen)
+	    ->b = token;
 }
 
 void
@@ -133,12 +133,12 @@ svc_killed(struct host *h, bool power)
 		memset(h->active, 0, sizeof(h->active));
 		memset(h->addr, 0, sizeof(h->addr));
 		h->open_until = 0;
-	} else if (h->open_until > h->w->now) {
+	} else if (h->open_until > h->w->sim->now) {
 		/*
 		 * The owner table goes with its socket, which is opened before
 		 * and so closed before those of the associations.
 		 */
-		h->open_until = h->w->now;
+		h->open_until = h->w->sim->now;
 	}
 }
 
@@ -193,7 +193,8 @@ svc_drained(struct host *h)
 	struct world *w = h->w;
 
 	if (!h->vol.wanted && h->vol.inflight == 0)
-		at(w, w->now + rnd_in(w, 200, 5 * MS), ev_drained, h, h->gen);
+		at(w, w->sim->now + rnd_in(w, 200, 5 * MS), ev_drained, h,
+		    h->gen);
 }
 
 void
@@ -206,7 +207,8 @@ svc_export(struct host *h, uint16_t vol, bool on)
 	mix(w, 0xe000 + on);
 	h->vol.wanted = on;
 	if (on) {
-		at(w, w->now + rnd_in(w, MS, 30 * MS), ev_export, h, h->gen);
+		at(w, w->sim->now + rnd_in(w, MS, 30 * MS), ev_export, h,
+		    h->gen);
 		return;
 	}
 	for (unsigned i = 0; i < cs->n_steps; i++)
@@ -219,7 +221,7 @@ svc_export(struct host *h, uint16_t vol, bool on)
 bool
 guard_open(const struct host *h, unsigned id)
 {
-	return h->powered && h->addr[id] && h->w->now < h->open_until &&
+	return h->powered && h->addr[id] && h->w->sim->now < h->open_until &&
 	       vip_set_has(&h->open, (uint16_t)id);
 }
 
@@ -237,10 +239,10 @@ static bool
 excused(struct world *w, unsigned id)
 {
 	for (unsigned i = 0; i < HOSTS; i++)
-		if (w->now < w->host[i].trust_at)
+		if (w->host[i].misled)
 			return true;
 	return id == 1 && w->total_cut_at != NEVER &&
-	       w->now - w->total_cut_at < 3 * SEC;
+	       w->sim->now - w->total_cut_at < 3 * SEC;
 }
 
 void

@@ -37,8 +37,25 @@ enum fault {
 	F_VOTER,
 	F_AGENT,
 	F_PING,
+	F_CRASH,
+	F_SWITCH,
+	F_EIO,
 	FAULTS
 };
+
+static void
+better(struct wire_dir *d, enum fault f)
+{
+	if (f == F_LOSS) {
+		d->loss_permille = 0;
+	} else if (f == F_DELAY) {
+		d->delay_us = 200;
+		d->jitter_us = 100;
+	} else {
+		d->clogged = false;
+		d->twice_permille = 0;
+	}
+}
 
 /* What ends later: b = kind, c = detail. */
 static void
@@ -53,12 +70,16 @@ ev_end(struct world *w, struct ev *e)
 		if (h->powered && !h->running)
 			daemon_start(h);
 		else if (h->running && h->stopping)
-			at(w, w->now + SEC, ev_end, h, 0)->b = F_STOP;
+			at(w, w->sim->now + SEC, ev_end, h, 0)->b = F_STOP;
 		break;
 	case F_POWER:
 	case F_BOTH_POWER:
+	case F_CRASH:
 		if (!h->powered)
 			host_power_on(h);
+		break;
+	case F_EIO:
+		h->disk.dead = false;
 		break;
 	case F_PAUSE:
 		if (h->running && h->paused && !h->frozen && h->gen == e->gen)
@@ -71,16 +92,6 @@ ev_end(struct world *w, struct ev *e)
 	case F_CARRIER:
 		carrier_set(h, link, true);
 		break;
-	case F_LOSS:
-		for (unsigned d = 0; d < HOSTS; d++)
-			w->link[link].dir[d].loss_permille = 0;
-		break;
-	case F_DELAY:
-		for (unsigned d = 0; d < HOSTS; d++) {
-			w->link[link].dir[d].delay_us = 200;
-			w->link[link].dir[d].jitter_us = 100;
-		}
-		break;
 	case F_STEPS:
 		h->fail_permille = 0;
 		h->mute_steps = false;
@@ -89,12 +100,13 @@ ev_end(struct world *w, struct ev *e)
 		if (h->frozen && h->gen == e->gen)
 			machine_thaw(h, link != 0);
 		break;
+	case F_LOSS:
+	case F_DELAY:
 	case F_CLOG:
 	case F_TWICE:
-		for (unsigned d = 0; d < HOSTS; d++) {
-			w->link[link].dir[d].clogged = false;
-			w->link[link].dir[d].twice_permille = 0;
-		}
+		for (unsigned d = 0; d < HOSTS; d++)
+			better(&w->link[link].dir[d], (enum fault)e->b);
+		watch_links(w);
 		break;
 	case F_VOTER:
 	case F_AGENT:
@@ -110,7 +122,8 @@ ev_end(struct world *w, struct ev *e)
 static void
 later(struct world *w, struct host *h, enum fault f, int64_t us, unsigned link)
 {
-	struct ev *e = at(w, w->now + us, ev_end, h, h != NULL ? h->gen : 0);
+	struct ev *e =
+	    at(w, w->sim->now + us, ev_end, h, h != NULL ? h->gen : 0);
 
 	e->b = f;
 	e->c = link;
@@ -127,7 +140,7 @@ may_cut(const struct world *w, unsigned link)
 	if (since == NEVER)
 		/* And the other has been whole long enough to be known so. */
 		return w->link[link].impaired_since == NEVER;
-	return w->now - since > 6 * (int64_t)w->conf->t.dead_ms * MS;
+	return w->sim->now - since > 6 * (int64_t)w->conf->t.dead_ms * MS;
 }
 
 static void
@@ -144,14 +157,16 @@ voter_fault(struct world *w)
 		return;
 	i = (unsigned)rnd_in(w, 0, (int64_t)w->n_voters - 1);
 	v = &w->voter[i];
-	say(w, "voter %u %s", i, how[kind]);
-	v->down |= kind < 2;
+	say(w, "voter %u%s %s", i, v->witness ? ", of all clusters," : "",
+	    how[kind]);
+	if (kind < 2)
+		box_down(v->box);
 	v->cut[rnd_in(w, 0, HOSTS - 1)] |= kind == 2;
 	if (kind == 3)
-		v->slow_us = rnd_in(w, 10 * MS, 1500 * MS);
+		v->box->slow_us = rnd_in(w, 10 * MS, 1500 * MS);
 	if (kind == 4)
-		v->lost_permille = (int)rnd_in(w, 200, 1000);
-	v->read_only |= kind == 5;
+		v->box->lost_permille = (int)rnd_in(w, 200, 1000);
+	v->box->read_only |= kind == 5;
 	w->arb_faults++;
 	later(w, NULL, F_VOTER,
 	    kind == 1 ? rnd_in(w, 50 * MS, SEC) : rnd_in(w, SEC, 10 * SEC), 0);
@@ -163,9 +178,9 @@ agent_fault(struct world *w)
 {
 	static const char *const names[AG_HOWS] = {"works", "fails", "hangs",
 	    "is late", "boasts", "cannot say", "lies"};
-	unsigned victim = (unsigned)rnd_in(w, 0, HOSTS - 1);
+	unsigned off = (unsigned)rnd_in(w, 0, HOSTS - 1);
 	unsigned level = (unsigned)rnd_in(w, 0, LEVELS - 1);
-	struct agent *ag = &w->agent[victim][level];
+	struct agent *ag = &w->agent[off][level];
 
 	if ((w->with & W_FENCE) == 0)
 		return;
@@ -173,13 +188,13 @@ agent_fault(struct world *w)
 		unsigned from = (unsigned)rnd_in(w, 0, HOSTS - 1);
 
 		say(w, "the agents of %s are cut off from %s",
-		    w->host[victim].name, w->host[from].name);
+		    w->host[off].name, w->host[from].name);
 		for (unsigned l = 0; l < LEVELS; l++)
-			w->agent[victim][l].cut[from] = true;
+			w->agent[off][l].cut[from] = true;
 	} else {
 		ag->how = (enum agent_how)rnd_in(
-		    w, AG_FAIL, w->seed % 16 == 1 ? AG_LIAR : AG_MUTE);
-		say(w, "agent %u of %s %s", level, w->host[victim].name,
+		    w, AG_FAIL, w->sim->seed % 16 == 1 ? AG_LIAR : AG_MUTE);
+		say(w, "agent %u of %s %s", level, w->host[off].name,
 		    names[ag->how]);
 	}
 	w->arb_faults++;
@@ -217,7 +232,7 @@ link_fault(struct world *w, enum fault f, struct host *h)
 	unsigned l = (unsigned)rnd_in(w, 0, LINKS - 1);
 	int64_t us = rnd_in(w, 20 * MS, 6 * SEC);
 
-	if (!may_cut(w, l))
+	if (!may_cut(w, l) || (w->n_hosts == 1 && f != F_CARRIER))
 		return;
 	if (f == F_CUT)
 		link_cut(w, l);
@@ -255,7 +270,35 @@ quality_fault(struct world *w, enum fault f)
 	    : f == F_CLOG  ? "clogged"
 	    : f == F_TWICE ? "says things twice"
 			   : "slow");
+	watch_links(w);
 	later(w, NULL, f, rnd_in(w, SEC, 10 * SEC), l);
+}
+
+/*
+ * The switch of all clusters dies: no LAN anywhere, no witness, no ping node.
+ * For one whose links are all that it has, it is a link like any other.
+ */
+static void
+switch_fault(struct sim *s, struct world *w0)
+{
+	int64_t us = rnd_in(w0, 100 * MS, 8 * SEC);
+
+	for (unsigned i = 0; i < s->n_worlds; i++) {
+		struct world *w = s->world[i];
+
+		if (!may_cut(w, LAN) ||
+		    (w->takeover && w->link[1 - LAN].impaired_since != NEVER))
+			return;
+	}
+	say(w0, "the switch of the LAN dies");
+	for (unsigned i = 0; i < s->n_worlds; i++) {
+		struct world *w = s->world[i];
+
+		for (unsigned k = 0; k < w->n_hosts; k++) {
+			carrier_set(&w->host[k], LAN, false);
+			later(w, &w->host[k], F_CARRIER, us, LAN);
+		}
+	}
 }
 
 /*
@@ -321,7 +364,7 @@ operator_fault(struct world *w, struct host *h)
 	}
 	/* Whoever types "the peer is down" has looked, and knows the data. */
 	s = status(h);
-	if (!o->powered && !h->paused && !h->stale &&
+	if (w->n_hosts > 1 && !o->powered && !h->paused && !h->stale &&
 	    s->member.self != MB_PAIRED && s->vols[0].disk == MIR_DISK_UPTODATE)
 		operator(h, ND_OP_SEED, -1, o->id);
 }
@@ -343,7 +386,15 @@ disk_fault(struct world *w)
 	    how == BAD_READ ? "read" : "written");
 	for (size_t i = 0; i < n && s + i < SECTORS; i++)
 		d->bad[s + i] |= how;
-	w->disk_faults = true;
+	w->host[w->disk_victim].disk_sick = true;
+}
+
+/* Some stay off for so long that every bound is over. */
+static int64_t
+off_for(struct world *w)
+{
+	return chance(w, 150) ? rnd_in(w, 8 * SEC, 30 * SEC)
+			      : rnd_in(w, SEC, 8 * SEC);
 }
 
 static bool
@@ -367,13 +418,17 @@ host_fault(struct world *w, enum fault f, struct host *h)
 		return true;
 	case F_POWER:
 	case F_BOTH_POWER:
+	case F_CRASH:
 		if (!h->powered)
 			return false;
-		host_power_off(h);
-		later(w, h, f, rnd_in(w, SEC, 8 * SEC), 0);
+		if (f == F_CRASH)
+			host_crash(h);
+		else
+			host_power_off(h);
+		later(w, h, f, off_for(w), 0);
 		if (f == F_BOTH_POWER && o->powered) {
 			host_power_off(o);
-			later(w, o, f, rnd_in(w, SEC, 8 * SEC), 0);
+			later(w, o, f, off_for(w), 0);
 		}
 		return true;
 	case F_PAUSE:
@@ -399,15 +454,41 @@ host_fault(struct world *w, enum fault f, struct host *h)
 	}
 }
 
-static void
-inject(struct world *w)
+/* Any of all nodes. */
+static struct host *
+victim(struct world *w0)
 {
-	enum fault f = (enum fault)rnd_in(w, 0, FAULTS - 1);
-	struct host *h = &w->host[rnd_in(w, 0, HOSTS - 1)];
+	struct sim *s = w0->sim;
+	int64_t n = 0;
 
-	while (!(w->menu >> f & 1))
+	for (unsigned i = 0; i < s->n_worlds; i++)
+		n += s->world[i]->n_hosts;
+	n = rnd_in(w0, 0, n - 1);
+	for (unsigned i = 0; i < s->n_worlds; i++) {
+		struct world *w = s->world[i];
+
+		if (n < (int64_t)w->n_hosts)
+			return &w->host[n];
+		n -= w->n_hosts;
+	}
+	ASSERT(false);
+	return NULL;
+}
+
+static void
+inject(struct sim *s)
+{
+	enum fault f = (enum fault)rnd_in(s->world[0], 0, FAULTS - 1);
+	struct host *h = victim(s->world[0]);
+	struct world *w = h->w;
+
+	while (!(s->menu >> f & 1))
 		f = (enum fault)((f + 1) % FAULTS);
-	w->faults++;
+	s->faults++;
+	/* The others say so themselves, where something comes of it. */
+	if (f == F_PING || f == F_DISK || f == F_SLOW_DISK || f == F_STEPS ||
+	    f == F_EIO)
+		watch_disturbed(w);
 	switch (f) {
 	case F_CUT:
 	case F_ONE_WAY:
@@ -438,9 +519,18 @@ inject(struct world *w)
 	case F_DISK:
 		disk_fault(w);
 		break;
+	case F_SWITCH:
+		switch_fault(s, w);
+		break;
+	case F_EIO:
+		h = &w->host[w->disk_victim];
+		say(w, "%s: its disk answers EIO to everything", h->name);
+		h->disk.dead = true;
+		later(w, h, f, rnd_in(w, 100 * MS, 8 * SEC), 0);
+		break;
 	case F_SLOW_DISK:
 		h->disk.slow_us = rnd_in(w, 5 * MS, 200 * MS);
-		h->disk.slow_until = w->now + rnd_in(w, SEC, 5 * SEC);
+		h->disk.slow_until = w->sim->now + rnd_in(w, SEC, 5 * SEC);
 		say(w, "%s disk is slow", h->name);
 		break;
 	case F_ASSOC: /* ctl or bulk: silence of all heartbeats is a cut */
@@ -455,7 +545,7 @@ inject(struct world *w)
 		break;
 	default:
 		if (!host_fault(w, f, h))
-			w->faults--;
+			s->faults--;
 		break;
 	}
 }
@@ -467,12 +557,13 @@ ev_fault(struct world *w, struct ev *e)
 	bool wanted;
 
 	(void)e;
-	if (w->calm)
+	if (w->sim->calm)
 		return;
 	wanted = fault_begin(w, &rng);
-	at(w, w->now + rnd_in(w, 1, 2 * w->fault_gap_us), ev_fault, NULL, 0);
+	at(w, w->sim->now + rnd_in(w, 1, 2 * w->sim->fault_gap_us), ev_fault,
+	    NULL, 0);
 	if (wanted)
-		inject(w);
+		inject(w->sim);
 	fault_end(w, rng);
 }
 
@@ -480,67 +571,87 @@ static void
 ev_round(struct world *w, struct ev *e)
 {
 	(void)e;
-	for (unsigned i = 0; i < HOSTS; i++)
+	for (unsigned i = 0; i < w->n_hosts; i++)
 		disk_destage(&w->host[i]);
 	judge_sync_point(w);
-	at(w, w->now + rnd_in(w, 20 * MS, 200 * MS), ev_round, NULL, 0);
+	watch_round(w);
+	at(w, w->sim->now + rnd_in(w, 20 * MS, 200 * MS), ev_round, NULL, 0);
 }
 
-void
-swarm_begin(struct world *w)
+static void
+world_begin(struct world *w)
 {
-	at(w, w->now, ev_round, NULL, 0);
+	at(w, w->sim->now, ev_round, NULL, 0);
 	w->vol_gap_us = rnd_in(w, 2 * MS, 40 * MS);
 	w->lock_gap_us = rnd_in(w, 3 * MS, 40 * MS);
 	w->overlap_ok = chance(w, 500);
-	w->disk_victim = (unsigned)rnd_in(w, 0, HOSTS - 1);
-	if (w->scene != NULL)
+	w->disk_victim = (unsigned)rnd_in(w, 0, w->n_hosts - 1);
+}
+
+void
+swarm_begin(struct sim *s)
+{
+	struct world *w = s->world[0];
+
+	for (unsigned i = 0; i < s->n_worlds; i++)
+		world_begin(s->world[i]);
+	if (s->scene != NULL)
 		return;
 	do {
-		w->menu = (uint32_t)(rnd(w) & rnd(w)) & ((1u << FAULTS) - 1);
-	} while (w->menu == 0);
+		s->menu = (uint32_t)(rnd(w) & rnd(w)) & ((1u << FAULTS) - 1);
+	} while (s->menu == 0);
 	/* Dead disks on top of dead nodes leave no copy: one of the two. */
-	if (w->menu >> F_DISK & 1)
-		w->menu &= ~(1u << F_POWER | 1u << F_BOTH_POWER);
-	w->fault_gap_us = rnd_in(w, 300 * MS, 4 * SEC);
+	if (s->menu >> F_DISK & 1 || s->menu >> F_EIO & 1)
+		s->menu &=
+		    ~(1u << F_POWER | 1u << F_BOTH_POWER | 1u << F_CRASH);
+	/* The more nodes, the more faults. */
+	s->fault_gap_us = rnd_in(w, 300 * MS, 4 * SEC) / s->n_worlds;
 	/* A slow machine: handshakes end late, and not at once on both sides.
 	 */
-	if (w->menu >> F_ASSOC & 1)
-		w->late_us = rnd_in(w, 0, 1500 * MS);
-	at(w, w->now + rnd_in(w, SEC, 4 * SEC), ev_fault, NULL, 0);
+	if (s->menu >> F_ASSOC & 1)
+		for (unsigned i = 0; i < s->n_worlds; i++)
+			s->world[i]->late_us = rnd_in(w, 0, 1500 * MS);
+	at(w, s->now + rnd_in(w, SEC, 4 * SEC), ev_fault, NULL, 0);
+}
+
+static void
+host_heal(struct host *h)
+{
+	h->fail_permille = 0;
+	h->mute_steps = h->disk_sick = false;
+	memset(h->disk.bad, 0, sizeof(h->disk.bad));
+	h->disk.slow_until = 0;
+	h->disk.dead = false;
+	if (!h->powered)
+		host_power_on(h);
+	else if (!h->running)
+		daemon_start(h);
+	else if (h->frozen)
+		machine_thaw(h, true);
+	else if (h->paused)
+		daemon_resume(h);
 }
 
 /* The world is whole again; no fault follows. */
 void
-swarm_heal(struct world *w)
+swarm_heal(struct sim *s)
 {
-	say(w, "everything is healed");
-	w->calm = true;
-	w->stays_off = false;
-	arb_heal(w);
-	for (unsigned l = 0; l < LINKS; l++) {
-		link_heal(w, l);
-		for (unsigned d = 0; d < HOSTS; d++) {
-			w->link[l].dir[d] = (struct wire_dir){
-			    .delay_us = 200, .jitter_us = 100};
-			carrier_set(&w->host[d], l, true);
-		}
-	}
-	for (unsigned i = 0; i < HOSTS; i++) {
-		struct host *h = &w->host[i];
+	say(s->world[0], "everything is healed");
+	s->calm = true;
+	for (unsigned i = 0; i < s->n_worlds; i++) {
+		struct world *w = s->world[i];
 
-		h->fail_permille = 0;
-		h->mute_steps = false;
-		memset(h->disk.bad, 0, sizeof(h->disk.bad));
-		h->disk.slow_until = 0;
-		h->disk.dead = false;
-		if (!h->powered)
-			host_power_on(h);
-		else if (!h->running)
-			daemon_start(h);
-		else if (h->frozen)
-			machine_thaw(h, true);
-		else if (h->paused)
-			daemon_resume(h);
+		w->stays_off = false;
+		arb_heal(w);
+		for (unsigned l = 0; l < LINKS; l++) {
+			link_heal(w, l);
+			for (unsigned d = 0; d < HOSTS; d++)
+				w->link[l].dir[d] = (struct wire_dir){
+				    .delay_us = 200, .jitter_us = 100};
+			for (unsigned k = 0; k < w->n_hosts; k++)
+				carrier_set(&w->host[k], l, true);
+		}
+		for (unsigned k = 0; k < w->n_hosts; k++)
+			host_heal(&w->host[k]);
 	}
 }

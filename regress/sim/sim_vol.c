@@ -200,6 +200,28 @@ vol_holds(const struct world *w, const uint8_t *image)
 	return true;
 }
 
+void
+vol_adopt(struct world *w, const uint8_t *image)
+{
+	for (unsigned b = 0; b < VIEW_BLOCKS; b++) {
+		for (unsigned s = 0; s < PER_BLOCK; s++) {
+			uint64_t off = block_off(b) + s * SECTOR;
+			unsigned n = unit_of(off);
+			uint32_t v = look(image + off, n);
+
+			w->units[n].n = 0;
+			if (v == UINT32_MAX)
+				continue; /* garbage of the disk */
+			w->units[n].n = 1;
+			w->units[n].v[0] = (struct version){.v = v,
+			    .zero = v == 0,
+			    .issued = w->sim->now,
+			    .acked = w->sim->now,
+			    .ended = NEVER};
+		}
+	}
+}
+
 static void
 versions_add(struct world *w, struct vreq *r)
 {
@@ -279,7 +301,7 @@ issue(struct world *w, struct host *h)
 	r->session = h->vol.serial;
 	r->cookie = ++w->cookie;
 	r->version = ++w->version;
-	r->issued = w->now;
+	r->issued = w->sim->now;
 	r->buf = calloc(1, r->len + 1);
 	if (r->buf == NULL)
 		exit(2);
@@ -301,10 +323,10 @@ ev_writer(struct world *w, struct ev *e)
 {
 	(void)e;
 	at(w,
-	    w->now +
+	    w->sim->now +
 		(w->vol_gap_us > 0 ? rnd_in(w, 1, 2 * w->vol_gap_us) : 50 * MS),
 	    ev_writer, NULL, 0);
-	for (unsigned i = 0; i < HOSTS && w->vol_gap_us > 0; i++) {
+	for (unsigned i = 0; i < w->n_hosts && w->vol_gap_us > 0; i++) {
 		struct host *h = &w->host[i];
 
 		if (h->running && !h->frozen && h->vol.open && h->vol.wanted)
@@ -324,8 +346,8 @@ one_owner(struct world *w, struct host *h)
 		w->active_host = (int)h->idx;
 	}
 	if (h->vol.first_ack == NEVER)
-		h->vol.first_ack = w->now;
-	h->vol.last_ack = w->now;
+		h->vol.first_ack = w->sim->now;
+	h->vol.last_ack = w->sim->now;
 	if (o->running && !o->frozen && o->vol.open &&
 	    nd_epoch(o->nd) > nd_epoch(h->nd) &&
 	    nd_verdict(o->nd, h->id) == MB_PEER_GONE)
@@ -362,7 +384,7 @@ acked_write(struct world *w, struct vreq *r)
 		for (unsigned k = 0; k < u->n; k++) {
 			if (u->v[k].v != r->version)
 				continue;
-			u->v[k].acked = w->now;
+			u->v[k].acked = w->sim->now;
 			u->v[k].flushed = r->fua;
 		}
 		prune(w, u);
@@ -387,7 +409,7 @@ acked_read(struct world *w, const struct vreq *r)
 {
 	w->reads++;
 	/* Of a machine that stood still and does not know it. */
-	if (w->now < r->h->trust_at) {
+	if (r->h->misled) {
 		w->excused++;
 		return;
 	}
@@ -403,7 +425,7 @@ acked_read(struct world *w, const struct vreq *r)
 		if (v != NULL && counts(u, v)) {
 			/* Left over by a node that is gone: now it stays. */
 			if (v->ended != NEVER && v->acked == NEVER)
-				v->acked = w->now;
+				v->acked = w->sim->now;
 			continue;
 		}
 		/* It may have been superseded while the read was under way. */
@@ -444,7 +466,7 @@ refused(struct world *w, const struct vreq *r, int error)
 
 		for (unsigned k = 0; k < u->n; k++)
 			if (u->v[k].v == r->version)
-				u->v[k].ended = w->now;
+				u->v[k].ended = w->sim->now;
 	}
 }
 
@@ -499,7 +521,7 @@ vol_ended(struct host *h)
 			if (w->units[i].v[k].session == h->vol.serial &&
 			    w->units[i].v[k].acked == NEVER &&
 			    w->units[i].v[k].ended == NEVER)
-				w->units[i].v[k].ended = w->now;
+				w->units[i].v[k].ended = w->sim->now;
 	h->vol.inflight = 0;
 	h->vol.open = h->vol.wanted = false;
 	h->vol.first_ack = NEVER;
@@ -527,7 +549,7 @@ vol_power_cut(struct host *h, bool strict)
 				continue;
 			v->acked = NEVER;
 			if (v->ended == NEVER)
-				v->ended = w->now;
+				v->ended = w->sim->now;
 		}
 	}
 	detail(w, "%s: what was not flushed may be lost", h->name);
@@ -549,7 +571,7 @@ vol_init(struct world *w)
 	w->units = calloc(UNITS, sizeof(*w->units));
 	if (w->units == NULL)
 		exit(2);
-	at(w, w->now, ev_writer, NULL, 0);
+	at(w, w->sim->now, ev_writer, NULL, 0);
 }
 
 void
