@@ -160,6 +160,7 @@ DRIVER := \
 	src/worker.c \
 	src/state.c \
 	src/svc_run.c \
+	src/track.c \
 	src/svc_run_job.c \
 	src/svc_run_proc.c \
 	src/ctl.c \
@@ -192,6 +193,7 @@ DRIVER := \
 	vip/vip_announce.c \
 	vip/vr_mac.c \
 	vip/vr_sock.c \
+	vip/vr_unicast.c \
 	mirror/mdisk.c \
 	mirror/nbd.c \
 	mirror/nbd_req.c \
@@ -212,6 +214,8 @@ HAD := \
 	src/drive_net.c \
 	src/drive_reload.c \
 	src/drive_vip.c \
+	src/drive_vr.c \
+	src/drive_json_vr.c \
 	src/drive_vol.c
 
 HACTL := \
@@ -225,6 +229,7 @@ HACTL := \
 	src/hactl_fence.c \
 	src/hactl_lock.c \
 	src/hactl_table.c \
+	src/hactl_router.c \
 	src/hactl_text.c \
 	src/hactl_volume.c
 
@@ -377,7 +382,7 @@ $(O)/arb_ex: $(call obj,$(ARB_EX)) $(O)/libpure.a
 
 $(O)/mir_ex: $(call obj,$(MIR_EX)) $(O)/libpure.a
 	$(call SAY,LD,$@)
-	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) $(LDOPT) -o $@ \
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) $(LDOPT) -Wl,-z,muldefs -o $@ \
 	    $(call obj,$(MIR_EX)) $(O)/libpure.a -lbsd -lxxhash
 
 $(O)/unit/%: $(O)/regress/unit/%.o $(ARCHIVES) $(O)/libhalock.a $(O)/libhactl.a

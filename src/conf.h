@@ -353,6 +353,7 @@ const struct conf_node *conf_node_named(const struct conf *, const char *);
 const struct conf_service *conf_service_named(
     const struct conf *, const char *);
 const struct conf_volume *conf_volume_named(const struct conf *, const char *);
+const struct conf_router *conf_router_named(const struct conf *, const char *);
 /* A router's priority or skew on a node. */
 uint8_t conf_router_rank(const struct conf_router *, uint8_t node);
 /* Its source address there; NULL: the interface's own. */

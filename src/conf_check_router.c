@@ -352,6 +352,15 @@ conf_check_routers(struct conf_checker *k)
 			    c->addresses[i].name);
 }
 
+const struct conf_router *
+conf_router_named(const struct conf *c, const char *name)
+{
+	for (uint16_t i = 0; i < c->n_routers; i++)
+		if (strcmp(c->routers[i].name, name) == 0)
+			return &c->routers[i];
+	return NULL;
+}
+
 uint8_t
 conf_router_rank(const struct conf_router *r, uint8_t node)
 {

@@ -85,13 +85,14 @@ put_track(struct conf_out *o, const struct conf_track *t)
 static void
 put_password(struct conf_out *o, const struct conf_router *r)
 {
-	if (r->password[0] != '\0') {
-		conf_put(o, "\tpassword ");
-		conf_put_string(o, r->password);
-		conf_put(o, "\n");
-	} else if (r->password_file[0] != '\0') {
+	/* What is in the file is not printed. */
+	if (r->password_file[0] != '\0') {
 		conf_put(o, "\tpassword file ");
 		conf_put_string(o, r->password_file);
+		conf_put(o, "\n");
+	} else if (r->password[0] != '\0') {
+		conf_put(o, "\tpassword ");
+		conf_put_string(o, r->password);
 		conf_put(o, "\n");
 	}
 }

@@ -49,6 +49,9 @@ keep_text(struct drive_queued *q)
 		     q->event.u.vip.type == VIP_EV_REMOVED))
 		text = &q->event.u.vip.u.result.text;
 	else if (q->event.type == ND_EV_VIP &&
+		 q->event.u.vip.type == VIP_EV_FLUSHED)
+		text = &q->event.u.vip.u.flushed.text;
+	else if (q->event.type == ND_EV_VIP &&
 		 q->event.u.vip.type == VIP_EV_CARRIER)
 		text = &q->event.u.vip.u.carrier.ifname;
 	if (text == NULL || *text == NULL)
@@ -71,7 +74,8 @@ drive_step(struct drive *d, struct nd_event *e)
 		return;
 	if (d->stepping) {
 		/* These carry bytes that are only lent for the call. */
-		ASSERT(e->type != ND_EV_MSG && e->type != ND_EV_LOCK_MSG);
+		ASSERT(e->type != ND_EV_MSG && e->type != ND_EV_LOCK_MSG &&
+		       e->type != ND_EV_VR_PACKET);
 		ASSERT(d->queue_used < DRIVE_QUEUE);
 		q = &d->queue[(d->queue_head + d->queue_used++) % DRIVE_QUEUE];
 		q->event = *e;
@@ -266,6 +270,9 @@ static const struct nd_ops ops = {
     .addr_del = drive_addr_del,
     .lease = drive_lease,
     .announce = drive_announce,
+    .vr_lease = drive_vr_lease,
+    .vr_send = drive_vr_send,
+    .vr_flush = drive_vr_flush,
     .lock_send = drive_lock_send,
     .lock_close = drive_lock_close,
     .reply = drive_reply,
@@ -281,9 +288,13 @@ static void
 cb_timer(void *ctx, monotime_t now)
 {
 	struct nd_event e = {.type = ND_EV_TIMER};
+	struct drive *d = ctx;
 
 	(void)now;
-	drive_step(ctx, &e);
+	/* What was received before a timeout must be heard before it. */
+	if (d->vrs != NULL)
+		vrs_read(d->vrs);
+	drive_step(d, &e);
 }
 
 static void

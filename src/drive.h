@@ -20,6 +20,9 @@ struct drive_options {
  */
 int drive_load(struct conf *, const char *path);
 
+/* The file of each router's password, into the configuration; 0, or -1. */
+int drive_vr_passwords(struct conf *);
+
 struct drive;
 /* Takes conf.  NULL after having said why. */
 struct drive *drive_new(struct conf *, const struct drive_options *);

@@ -175,6 +175,8 @@ ask_show(struct drive *d, uint64_t token, const char *op, const json_t *req)
 		o = drive_json_status(d);
 	else if (strcmp(op, "links") == 0)
 		o = drive_json_links(d);
+	else if (strcmp(op, "addresses") == 0)
+		o = drive_json_addresses(d);
 	else if (strcmp(op, "volumes") == 0)
 		o = drive_json_volumes(d);
 	else if (strcmp(op, "locks") == 0)
@@ -216,7 +218,7 @@ ask_events(struct drive *d, uint64_t token, const json_t *req)
 /* What each operation needs to be named. */
 static const struct op {
 	const char *name;
-	bool node, service, any_service, volume;
+	bool node, service, any_service, volume, router;
 } ops[] = {
     [ND_OP_SEED] = {"seed", .node = true},
     [ND_OP_TAKEOVER] = {"takeover", .any_service = true},
@@ -230,6 +232,7 @@ static const struct op {
     [ND_OP_STOP] = {"stop", .service = true},
     [ND_OP_FENCE_TEST] = {"fence-test", .node = true},
     [ND_OP_FENCE_CONFIRM] = {"fence-confirm", .node = true},
+    [ND_OP_RELEASE] = {"release", .router = true},
 };
 
 /* Resolves the names; false after an answer that says which is wrong. */
@@ -253,6 +256,17 @@ op_names(struct drive *d, uint64_t token, const struct op *op,
 	    cs == NULL) {
 		bad(d, token, "no such service:", service);
 		return false;
+	}
+	if (op->router) {
+		const char *router = text_of(req, "router");
+		const struct conf_router *r =
+		    router != NULL ? conf_router_named(d->conf, router) : NULL;
+
+		if (r == NULL) {
+			bad(d, token, "no such router:", router);
+			return false;
+		}
+		e->u.op.service = r->id;
 	}
 	if (op->volume && cv == NULL) {
 		bad(d, token, "no such volume:", volume);

@@ -11,6 +11,7 @@
 #include "ctl.h"
 #include "drive.h"
 #include "fence.h"
+#include "log.h"
 #include "lock_sock.h"
 #include "lockdisk.h"
 #include "loop.h"
@@ -23,9 +24,14 @@
 #include "selffence.h"
 #include "state.h"
 #include "svc_run.h"
+#include "track.h"
 #include "vip_addr.h"
 #include "vip_announce.h"
 #include "vip_guard.h"
+#include "vr_mac.h"
+#include "vr_sock.h"
+#include "vr_unicast.h"
+#include "vrrp_packet.h"
 #include "watchdog.h"
 #include "witness_link.h"
 #include "worker.h"
@@ -102,6 +108,13 @@ struct drive {
 	struct vip_addr *addr;
 	struct vip_guard *guard;
 	struct vip_announce *announce;
+	/* Virtual routers; NULL: there are none. */
+	struct vip_guard *router_guard;
+	struct vrs *vrs;
+	struct vrm *vrm; /* NULL: no router has a virtual mac */
+	struct vru *vru;
+	struct log_limit vru_limit;
+	struct track *track;
 	struct fence *fence;
 	struct wl *witness; /* NULL: none is configured */
 	struct drive_disk_voter disk_voters[HAD_LOCK_DISKS_MAX];
@@ -166,6 +179,19 @@ void drive_lease(
     void *ctx, uint64_t seq, const struct vip_set *open, monotime_t until);
 void drive_announce(void *ctx, uint16_t id);
 
+/* drive_vr.c */
+int drive_vr_new(struct drive *, const struct vip_addr_conf *, uint16_t n,
+    char *err, size_t size);
+void drive_vr_free(struct drive *, bool remove);
+void drive_vr_place(
+    const struct drive *, uint16_t address, struct vip_addr_conf *);
+void drive_vr_carrier(struct drive *, const char *ifname, bool up);
+void drive_vr_lease(
+    void *ctx, uint64_t seq, const struct vip_set *open, monotime_t until);
+void drive_vr_send(void *ctx, uint16_t ifx, const uint8_t *frame, size_t len,
+    bool resolve);
+void drive_vr_flush(void *ctx);
+
 /* drive_vol.c */
 int drive_vol_new(struct drive *);
 void drive_vol_open(struct drive *); /* then drive_begin */
@@ -206,6 +232,9 @@ int drive_reload_plan(struct drive *, char *text, size_t size);
 json_t *drive_json_status(struct drive *);
 json_t *drive_json_links(struct drive *);
 json_t *drive_json_volumes(struct drive *);
+/* drive_json_vr.c; the list is of the status that was taken last. */
+json_t *drive_json_addresses(struct drive *);
+json_t *drive_json_address_list(struct drive *, monotime_t now);
 json_t *drive_json_locks(struct drive *, const char *name, bool blocked);
 /* drive_json_arb.c; of the status that was taken last. */
 json_t *drive_json_arbiters(struct drive *, monotime_t now);

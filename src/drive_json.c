@@ -254,33 +254,6 @@ volumes(struct drive *d)
 	return list;
 }
 
-static json_t *
-addresses(struct drive *d, monotime_t now)
-{
-	const struct vip_status *v = &d->status->vip;
-	json_t *list = json_array();
-
-	for (uint16_t i = 0; i < v->n; i++) {
-		json_t *o = json_object();
-		char text[80];
-
-		put_s(o, "name", v->addrs[i].name);
-		snprintf(text, sizeof(text), "%s/%u",
-		    d->conf->addresses[i].addr, d->conf->addresses[i].prefix);
-		put_s(o, "address", text);
-		put_s(o, "interface", d->conf->addresses[i].ifname);
-		put_s(o, "state", vip_state_name(v->addrs[i].state));
-		put_b(o, "carrier", v->addrs[i].carrier);
-		put_i(o, "since_ms", ago_ms(now, v->addrs[i].since));
-		put_i(o, "announced", (int64_t)v->addrs[i].announced);
-		put_i(o, "conflicts", (int64_t)v->addrs[i].conflicts);
-		put_i(o, "stripped", (int64_t)v->addrs[i].stripped);
-		put_s(o, "error", v->addrs[i].error);
-		json_array_append_new(list, o);
-	}
-	return list;
-}
-
 static void
 take_status(struct drive *d, monotime_t now)
 {
@@ -371,7 +344,7 @@ drive_json_status(struct drive *d)
 	json_object_set_new(o, "links", links(d, now));
 	json_object_set_new(o, "services", services(d, now));
 	json_object_set_new(o, "volumes", volumes(d));
-	json_object_set_new(o, "addresses", addresses(d, now));
+	json_object_set_new(o, "addresses", drive_json_address_list(d, now));
 	json_object_set_new(o, "arbiters", drive_json_arbiters(d, now));
 	json_object_set_new(o, "daemon", daemon_object(d));
 	put_s(o, "forecast", s->forecast);

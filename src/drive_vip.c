@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "drive_int.h"
@@ -29,6 +30,7 @@ cb_carrier(void *ctx, const char *ifname, bool up)
 	e.u.vip.u.carrier.ifname = ifname;
 	e.u.vip.u.carrier.up = up;
 	drive_step(ctx, &e);
+	drive_vr_carrier(ctx, ifname, up);
 }
 
 static void
@@ -39,6 +41,8 @@ cb_flushed(void *ctx, bool ok, const char *text)
 	if (!ok)
 		log_warnx("guard: cannot be put back: %s", text);
 	e.u.vip.type = VIP_EV_FLUSHED;
+	e.u.vip.u.flushed.ok = ok;
+	e.u.vip.u.flushed.text = text;
 	drive_step(ctx, &e);
 }
 
@@ -106,57 +110,94 @@ drive_announce(void *ctx, uint16_t id)
 		    "address %s: announcement", d->conf->addresses[id].name);
 }
 
-int
-drive_vip_new(struct drive *d)
+/* Addresses of services, of routers, and all of them. */
+struct all_addrs {
+	struct vip_addr_conf services[HAD_ADDRESSES_MAX];
+	struct vip_addr_conf routers[HAD_ADDRESSES_MAX];
+	struct vip_addr_conf all[HAD_ADDRESSES_MAX];
+	char watch[HAD_LINKS_MAX + HAD_TRACKS_MAX][16];
+	uint16_t n, n_watch;
+	bool any_service;
+};
+
+static void
+fill(const struct drive *d, struct all_addrs *l)
+{
+	l->n = d->conf->n_addresses;
+	for (uint16_t i = 0; i < l->n; i++) {
+		const struct conf_address *a = &d->conf->addresses[i];
+		struct vip_addr_conf *to = &l->all[i];
+
+		memcpy(to->name, a->name, sizeof(to->name));
+		to->family = a->family;
+		memcpy(to->bytes, a->bytes, sizeof(to->bytes));
+		to->prefix = a->prefix;
+		memcpy(to->ifname, a->ifname, sizeof(to->ifname));
+		drive_vr_place(d, i, to);
+		l->services[i] = l->routers[i] = *to;
+		/* Each guard and core skips what is the other's. */
+		if (a->service == UINT16_MAX)
+			l->services[i].family = 0;
+		else
+			l->routers[i].family = 0;
+		l->any_service = l->any_service || a->service != UINT16_MAX;
+	}
+	for (unsigned k = 0; k < d->me->n_links; k++)
+		memcpy(l->watch[l->n_watch++], d->me->links[k].ifname, 16);
+	for (uint16_t k = 0; k < d->conf->n_tracks; k++)
+		if (d->conf->tracks[k].type == CONF_TRACK_INTERFACE)
+			memcpy(l->watch[l->n_watch++], d->conf->tracks[k].what,
+			    16);
+}
+
+static int
+make(struct drive *d, const struct all_addrs *l, char *err, size_t size)
 {
 	static const struct vip_addr_cb addr_cb = {
 	    .stripped = cb_stripped, .carrier = cb_carrier};
 	static const struct vip_guard_cb guard_cb = {.flushed = cb_flushed};
 	static const struct vip_announce_cb announce_cb = {
 	    .conflict = cb_conflict};
-	struct vip_addr_conf addrs[HAD_ADDRESSES_MAX];
-	char links[HAD_LINKS_MAX][16];
-	uint16_t n = d->conf->n_addresses;
-	struct vip_guard_conf gc = {.addrs = addrs,
-	    .n = n,
-	    .ifnames = (const char(*)[16])links,
-	    .n_ifnames = d->me->n_links};
-	char err[256] = "";
+	struct vip_guard_conf gc = {.addrs = l->services,
+	    .n = l->n,
+	    .ifnames = l->watch,
+	    .n_ifnames = d->me->n_links,
+	    .class = VIP_GUARD_SERVICE};
 
-	memset(addrs, 0, sizeof(addrs));
-	memset(links, 0, sizeof(links));
-	for (unsigned i = 0; i < n; i++) {
-		const struct conf_address *a = &d->conf->addresses[i];
-
-		memcpy(addrs[i].name, a->name, sizeof(addrs[i].name));
-		addrs[i].family = a->family;
-		memcpy(addrs[i].bytes, a->bytes, sizeof(addrs[i].bytes));
-		addrs[i].prefix = a->prefix;
-		memcpy(addrs[i].ifname, a->ifname, sizeof(addrs[i].ifname));
-	}
-	for (unsigned l = 0; l < d->me->n_links; l++)
-		memcpy(links[l], d->me->links[l].ifname, sizeof(links[l]));
-	/* The guard first: it is closed before an address can appear. */
-	if (n > 0) {
-		d->guard = vip_guard_new(
-		    d->event, &gc, &guard_cb, d, err, sizeof(err));
+	/* The guards first: closed before an address can appear. */
+	if (l->any_service) {
+		d->guard =
+		    vip_guard_new(d->event, &gc, &guard_cb, d, err, size);
 		if (d->guard == NULL)
-			goto fail;
+			return -1;
 	}
-	d->addr = vip_addr_new(d->event, addrs, n, (const char(*)[16])links,
-	    d->me->n_links, &addr_cb, d, err, sizeof(err));
+	if (drive_vr_new(d, l->routers, l->n, err, size) < 0)
+		return -1;
+	d->addr = vip_addr_new(d->event, l->all, l->n, l->watch, l->n_watch,
+	    &addr_cb, d, err, size);
 	if (d->addr == NULL)
-		goto fail;
-	if (n > 0) {
+		return -1;
+	if (l->n > 0)
 		d->announce = vip_announce_new(
-		    d->event, addrs, n, &announce_cb, d, err, sizeof(err));
-		if (d->announce == NULL)
-			goto fail;
+		    d->event, l->all, l->n, &announce_cb, d, err, size);
+	return l->n == 0 || d->announce != NULL ? 0 : -1;
+}
+
+int
+drive_vip_new(struct drive *d)
+{
+	struct all_addrs *l = calloc(1, sizeof(*l));
+	char err[256] = "";
+	int r = -1;
+
+	if (l != NULL) {
+		fill(d, l);
+		r = make(d, l, err, sizeof(err));
 	}
-	return 0;
-fail:
-	log_warnx("addresses: %s", err);
-	return -1;
+	free(l);
+	if (r < 0)
+		log_warnx("addresses: %s", err);
+	return r;
 }
 
 void
@@ -166,6 +207,7 @@ drive_vip_free(struct drive *d, bool remove)
 		vip_announce_free(d->announce);
 	if (d->addr != NULL)
 		vip_addr_free(d->addr);
+	drive_vr_free(d, remove);
 	if (d->guard != NULL)
 		vip_guard_free(d->guard, remove);
 	d->announce = NULL;

@@ -17,6 +17,7 @@ static const struct command {
 } commands[] = {
     {"status", cmd_status, "state, its cause, what to do (-w: live)"},
     {"links", cmd_links, "links to the peer"},
+    {"addresses", cmd_addresses, "service addresses and virtual routers"},
     {"volumes", cmd_volumes, "volumes, resync with progress"},
     {"locks", cmd_locks, "[--blocked] [NAME]: who holds, who waits, why"},
     {"events", cmd_events,
@@ -28,6 +29,7 @@ static const struct command {
     {"move", cmd_move, "SERVICE NODE: run it there"},
     {"start", cmd_start, "SERVICE: may run again"},
     {"stop", cmd_stop, "[-y] SERVICE: runs nowhere until start"},
+    {"release", cmd_release, "ROUTER: let another machine have it"},
     {"freeze", cmd_freeze, "[SERVICE]: nothing moves by itself"},
     {"thaw", cmd_thaw, "[SERVICE]: it may again"},
     {"standby", cmd_standby, "[-y] NODE: drain a node"},

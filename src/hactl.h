@@ -61,6 +61,7 @@ void text_status(const json_t *, FILE *);
 void text_links(const json_t *, FILE *);
 void text_volumes(const json_t *, FILE *);
 void text_locks(const json_t *, FILE *);
+void text_addresses(const json_t *, FILE *); /* hactl_router.c */
 void text_event(const json_t *, FILE *);
 void text_why(const json_t *, FILE *);
 
@@ -70,7 +71,7 @@ void format_age(int64_t ms, char *buf, size_t size);
 void format_bytes(int64_t bytes, char *buf, size_t size);
 struct table {
 	unsigned columns, rows;
-	char *cells[64][12]; /* owned */
+	char *cells[600][12]; /* owned */
 };
 void table_row(struct table *, const char *const *cells, unsigned n);
 /* Columns as wide as they need, two spaces apart; frees the cells. */
@@ -81,6 +82,8 @@ int cmd_status(struct hactl *, int argc, char **argv);
 int cmd_links(struct hactl *, int argc, char **argv);
 int cmd_volumes(struct hactl *, int argc, char **argv);
 int cmd_locks(struct hactl *, int argc, char **argv);
+int cmd_addresses(struct hactl *, int argc, char **argv);
+int cmd_release(struct hactl *, int argc, char **argv);
 int cmd_events(struct hactl *, int argc, char **argv);
 int cmd_why(struct hactl *, int argc, char **argv);
 int cmd_takeover(struct hactl *, int argc, char **argv);

@@ -114,6 +114,19 @@ cmd_move(struct hactl *h, int argc, char **argv)
 }
 
 int
+cmd_release(struct hactl *h, int argc, char **argv)
+{
+	json_t *req = request("release");
+
+	if (argc != 2) {
+		json_decref(req);
+		return usage_of("[--dry-run] release ROUTER");
+	}
+	json_object_set_new(req, "router", json_string(argv[1]));
+	return act(h, req);
+}
+
+int
 cmd_start(struct hactl *h, int argc, char **argv)
 {
 	json_t *req = request("start");

@@ -186,6 +186,8 @@ main(int argc, char **argv)
 	if (!debug && getenv("NOTIFY_SOCKET") == NULL && daemon(0, 0) < 0)
 		fatal("daemon");
 	harden();
+	if (drive_vr_passwords(conf) < 0)
+		return EX_CONFIG;
 	drive = drive_new(conf, &o);
 	if (drive == NULL)
 		return EX_UNAVAILABLE;

@@ -373,8 +373,6 @@ uint64_t nd_epoch(const struct nd *);
 uint16_t nd_vr_ifaces(const struct conf *, char names[VR_IFS_MAX][16]);
 /* false: there are no routers.  i: number in the configuration. */
 bool nd_router_status(const struct nd *, uint16_t i, struct vr_status *);
-/* Elected addresses only; the others are in nd_status. */
-bool nd_elected_status(const struct nd *, struct vip_status *);
 /* Adverts that are for no router of this node. */
 uint64_t nd_router_strays(const struct nd *);
 

@@ -255,6 +255,8 @@ void nd_vr_service(struct nd *, uint16_t service, enum svc_state);
 void nd_vr_stop(struct nd *); /* then membership goes on */
 void nd_vr_op(struct nd *, const struct nd_event *);
 bool nd_elected(const struct nd *, uint16_t address);
+/* Puts the elected addresses among the others. */
+void nd_vr_addresses(const struct nd *, struct vip_status *);
 /* node_vr_peer.c */
 void nd_vr_told(
     struct nd *, struct nd_peer *, const uint8_t *bytes, size_t len);

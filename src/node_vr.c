@@ -79,7 +79,9 @@ op_flush(void *ctx)
 		return;
 	in = nd_inner_put(nd, ND_IN_ELECTED);
 	in->u.vip.type = VIP_EV_BEAT;
-	in->u.vip.u.beat.at = mt_add_ms(until, -(int64_t)v->lease_ms);
+	/* The fastest router of the file need not be the one that is here. */
+	in->u.vip.u.beat.at =
+	    mt_min(mt_add_ms(until, -(int64_t)v->lease_ms), nd->now);
 }
 
 /* Orders all addresses of a router; who asks gets one answer. */

@@ -329,13 +329,14 @@ nd_router_status(const struct nd *nd, uint16_t i, struct vr_status *s)
 	return true;
 }
 
-bool
-nd_elected_status(const struct nd *nd, struct vip_status *s)
+void
+nd_vr_addresses(const struct nd *nd, struct vip_status *s)
 {
 	if (nd->vr == NULL)
-		return false;
-	vip_status(nd->vr->vip, s);
-	return true;
+		return;
+	for (uint16_t i = 0; i < s->n; i++)
+		if (nd_elected(nd, i))
+			vip_addr_status(nd->vr->vip, i, &s->addrs[i]);
 }
 
 uint64_t

@@ -332,6 +332,24 @@ vip_state(const struct vip *v, uint16_t id)
 }
 
 void
+vip_addr_status(const struct vip *v, uint16_t id, struct vip_addr_status *t)
+{
+	const struct vip_a *a;
+
+	ASSERT(id < v->n);
+	a = &v->addrs[id];
+	strlcpy(t->name, a->conf.name, sizeof(t->name));
+	t->state = a->state;
+	t->present = a->present;
+	t->carrier = a->carrier;
+	t->since = a->since;
+	t->announced = a->announced;
+	t->conflicts = a->conflicts;
+	t->stripped = a->stripped;
+	strlcpy(t->error, a->error, sizeof(t->error));
+}
+
+void
 vip_status(const struct vip *v, struct vip_status *s)
 {
 	uint16_t i;
@@ -344,18 +362,6 @@ vip_status(const struct vip *v, struct vip_status *s)
 	s->lease_failed = v->lease_failed;
 	s->lapsed = v->lapsed;
 	s->flushed = v->flushed;
-	for (i = 0; i < v->n; i++) {
-		const struct vip_a *a = &v->addrs[i];
-		struct vip_addr_status *t = &s->addrs[i];
-
-		strlcpy(t->name, a->conf.name, sizeof(t->name));
-		t->state = a->state;
-		t->present = a->present;
-		t->carrier = a->carrier;
-		t->since = a->since;
-		t->announced = a->announced;
-		t->conflicts = a->conflicts;
-		t->stripped = a->stripped;
-		strlcpy(t->error, a->error, sizeof(t->error));
-	}
+	for (i = 0; i < v->n; i++)
+		vip_addr_status(v, i, &s->addrs[i]);
 }

@@ -33,12 +33,16 @@ vr_wire_get(struct vr_wire *w, const uint8_t *buf, const char **why)
 {
 	uint8_t flags = buf[35];
 
+	static const uint8_t zero[HAD_NAME_MAX];
+	size_t len = strnlen((const char *)buf, HAD_NAME_MAX);
+
 	memset(w, 0, sizeof(*w));
-	if (buf[0] == '\0' || buf[HAD_NAME_MAX - 1] != '\0') {
+	if (len == 0 || len == HAD_NAME_MAX ||
+	    memcmp(buf + len, zero, HAD_NAME_MAX - len) != 0) {
 		*why = "router without a name, or with one too long";
 		return -1;
 	}
-	memcpy(w->name, buf, strlen((const char *)buf));
+	memcpy(w->name, buf, len);
 	if (buf[32] > VR_CARP || (buf[33] != 4 && buf[33] != 6) ||
 	    buf[34] == 0) {
 		*why = "router of an unknown protocol";

@@ -1,0 +1,534 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Virtual routers composed: two nodes with nothing between them but a LAN, in
+ * virtual milliseconds.  Whatever happens, at no time may both speak for the
+ * address, and what is elected is held, leased and announced.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "node.h"
+
+enum { NODES = 2, FRAMES = 256, EVENTS = 64, FRAME = 256 };
+
+struct host {
+	struct world *w;
+	unsigned me;
+	struct conf *conf; /* owned */
+	struct nd *nd; /* owned; NULL: dead */
+	monotime_t timer;
+	struct nd_event queue[EVENTS];
+	unsigned n_queue;
+	struct vip_set open; /* as the guard has it */
+	monotime_t until; /* and until when */
+	bool present, frozen, deaf, cut; /* cut: what it sends is lost */
+	unsigned announced, sent, adds;
+	bool done;
+};
+
+struct world {
+	monotime_t now;
+	struct host h[NODES];
+	unsigned both, none_ms;
+};
+
+static void
+put(struct host *h, const struct nd_event *e)
+{
+	assert_true(h->n_queue < EVENTS);
+	h->queue[h->n_queue++] = *e;
+}
+
+static void
+op_timer(void *ctx, monotime_t at)
+{
+	((struct host *)ctx)->timer = at;
+}
+
+static void
+op_persist(void *ctx, const struct sf_record *r, uint64_t serial)
+{
+	struct nd_event e = {.type = ND_EV_PERSISTED};
+
+	(void)r;
+	e.u.persisted.serial = serial;
+	e.u.persisted.ok = true;
+	put(ctx, &e);
+}
+
+static void
+op_note(void *ctx, enum had_level level, const char *rule, const char *object,
+    const char *text)
+{
+	struct host *h = ctx;
+
+	(void)level, (void)rule;
+	if (getenv("NOTES") != NULL)
+		printf("%8.3f %u %s: %s\n", (double)h->w->now.us / 1e6, h->me,
+		    object, text);
+}
+
+static void
+op_add(void *ctx, uint16_t id)
+{
+	struct nd_event e = {.type = ND_EV_VIP};
+	struct host *h = ctx;
+
+	h->present = true;
+	h->adds++;
+	e.u.vip.type = VIP_EV_ADDED;
+	e.u.vip.u.result.id = id;
+	e.u.vip.u.result.ok = true;
+	put(h, &e);
+}
+
+static void
+op_del(void *ctx, uint16_t id)
+{
+	struct nd_event e = {.type = ND_EV_VIP};
+	struct host *h = ctx;
+
+	e.u.vip.type = VIP_EV_REMOVED;
+	e.u.vip.u.result.id = id;
+	e.u.vip.u.result.ok = true;
+	e.u.vip.u.result.found = h->present;
+	h->present = false;
+	put(h, &e);
+}
+
+static void
+op_lease(void *ctx, uint64_t seq, const struct vip_set *open, monotime_t until)
+{
+	struct nd_event e = {.type = ND_EV_VIP, .elected = true};
+	struct host *h = ctx;
+	bool any = vip_set_has(open, 0);
+
+	e.u.vip.type = VIP_EV_LEASED;
+	e.u.vip.u.leased.seq = seq;
+	e.u.vip.u.leased.ok = !any || mt_before(h->w->now, until);
+	if (e.u.vip.u.leased.ok) {
+		h->open = *open;
+		h->until = until;
+	}
+	put(h, &e);
+}
+
+static void
+op_bound_lease(
+    void *ctx, uint64_t seq, const struct vip_set *open, monotime_t until)
+{
+	(void)ctx, (void)seq, (void)open, (void)until;
+	fail_msg("no address of a service is configured");
+}
+
+static void
+op_announce(void *ctx, uint16_t id)
+{
+	(void)id;
+	((struct host *)ctx)->announced++;
+}
+
+/* The LAN: whoever is not deaf hears it at once. */
+static void
+op_send(void *ctx, uint16_t ifx, const uint8_t *frame, size_t len, bool resolve)
+{
+	struct host *h = ctx;
+
+	assert_int_equal(ifx, 0);
+	assert_false(resolve);
+	h->sent++;
+	for (unsigned i = 0; i < NODES; i++) {
+		struct host *to = &h->w->h[i];
+		struct nd_event e = {.type = ND_EV_VR_PACKET};
+		static uint8_t ring[FRAMES][FRAME];
+		static unsigned next;
+
+		if (to == h || to->nd == NULL || to->deaf || to->frozen ||
+		    h->cut)
+			continue;
+		assert_true(len > 14 && len <= FRAME);
+		memcpy(ring[next % FRAMES], frame + 14, len - 14);
+		e.u.packet.bytes = ring[next++ % FRAMES];
+		e.u.packet.len = len - 14;
+		put(to, &e);
+	}
+}
+
+static void
+op_flush(void *ctx)
+{
+	(void)ctx;
+}
+
+static void
+op_reply(void *ctx, uint64_t token, int code, const char *text)
+{
+	(void)ctx, (void)token, (void)text;
+	assert_int_equal(code, 0);
+}
+
+static void
+op_done(void *ctx, bool clean)
+{
+	assert_true(clean);
+	((struct host *)ctx)->done = true;
+}
+
+static const struct nd_ops ops = {
+    .timer = op_timer,
+    .persist = op_persist,
+    .note = op_note,
+    .addr_add = op_add,
+    .addr_del = op_del,
+    .lease = op_bound_lease,
+    .announce = op_announce,
+    .vr_lease = op_lease,
+    .vr_send = op_send,
+    .vr_flush = op_flush,
+    .reply = op_reply,
+    .done = op_done,
+};
+
+static bool
+speaks(const struct host *h)
+{
+	return h->present && vip_set_has(&h->open, 0) &&
+	       mt_before(h->w->now, h->until);
+}
+
+static void
+step(struct host *h, struct nd_event *e)
+{
+	e->now = h->w->now;
+	nd_step(h->nd, e);
+}
+
+static void
+settle(struct world *w)
+{
+	bool busy = true;
+
+	while (busy) {
+		busy = false;
+		for (unsigned i = 0; i < NODES; i++) {
+			struct host *h = &w->h[i];
+			struct nd_event e;
+
+			if (h->nd == NULL || h->frozen)
+				continue;
+			if (h->n_queue > 0) {
+				e = h->queue[0];
+				memmove(h->queue, h->queue + 1,
+				    --h->n_queue * sizeof(e));
+				step(h, &e);
+				busy = true;
+			} else if (!mt_before(w->now, h->timer)) {
+				memset(&e, 0, sizeof(e));
+				e.type = ND_EV_TIMER;
+				h->timer = MT_NEVER;
+				step(h, &e);
+				busy = true;
+			}
+		}
+	}
+}
+
+/* Time goes by; the checker looks every millisecond. */
+static void
+run_ms(struct world *w, unsigned ms)
+{
+	for (unsigned i = 0; i < ms; i++) {
+		w->now = mt_add_ms(w->now, 1);
+		settle(w);
+		w->both += speaks(&w->h[0]) && speaks(&w->h[1]);
+		w->none_ms =
+		    speaks(&w->h[0]) || speaks(&w->h[1]) ? 0 : w->none_ms + 1;
+	}
+}
+
+static void
+start(struct world *w, unsigned i, const char *router)
+{
+	struct host *h = &w->h[i];
+	struct nd_event e = {.type = ND_EV_START};
+	char text[1024], errors[1024];
+	struct conf_errors err = {.text = errors, .size = sizeof(errors)};
+
+	snprintf(text, sizeof(text),
+	    "cluster c%u {\n}\nnode n%u {\nid 1\n}\naddress gw {\n"
+	    "10.9.0.100/24 interface eth0\n}\nrouter gw {\naddress gw\n%s\n}\n",
+	    i, i, router);
+	h->w = w;
+	h->me = i;
+	if (h->conf == NULL)
+		h->conf = malloc(sizeof(*h->conf));
+	if (conf_parse(h->conf, "test", text, strlen(text), &err) != 0)
+		fail_msg("%s", errors);
+	h->timer = MT_NEVER;
+	h->n_queue = 0;
+	h->done = false;
+	h->nd = nd_new(h->conf, 1, NULL, &ops, h);
+	assert_non_null(h->nd);
+	e.u.start.seed = 7 + i;
+	e.u.start.incarnation = 77 + i;
+	step(h, &e);
+	memset(&e, 0, sizeof(e));
+	e.type = ND_EV_VR_IFACE;
+	e.u.iface.facts.carrier = true;
+	e.u.iface.facts.has4 = true;
+	memcpy(
+	    e.u.iface.facts.addr4, (uint8_t[]){10, 9, 0, (uint8_t)(i + 1)}, 4);
+	put(h, &e);
+	settle(w);
+}
+
+static struct world *
+pair(const char *first, const char *second)
+{
+	struct world *w = calloc(1, sizeof(*w));
+
+	assert_non_null(w);
+	w->now.us = 1000000;
+	start(w, 0, first);
+	start(w, 1, second);
+	return w;
+}
+
+static void
+end(struct world *w)
+{
+	assert_int_equal(w->both, 0);
+	for (unsigned i = 0; i < NODES; i++) {
+		nd_free(w->h[i].nd);
+		free(w->h[i].conf);
+	}
+	free(w);
+}
+
+static void
+carrier(struct world *w, unsigned i, bool up)
+{
+	struct nd_event e = {.type = ND_EV_VR_IFACE};
+
+	e.u.iface.facts.carrier = up;
+	e.u.iface.facts.has4 = true;
+	memcpy(
+	    e.u.iface.facts.addr4, (uint8_t[]){10, 9, 0, (uint8_t)(i + 1)}, 4);
+	w->h[i].deaf = w->h[i].cut = !up;
+	put(&w->h[i], &e);
+	settle(w);
+}
+
+#define V3 "vrrp 3 vrid 51; interval 100ms; "
+
+static void
+test_the_better_one_has_it(void **state)
+{
+	struct world *w = pair(V3 "priority 200", V3 "priority 100");
+
+	(void)state;
+	run_ms(w, 2000);
+	assert_true(speaks(&w->h[0]));
+	assert_false(w->h[1].present);
+	/* At once, after 100 ms, after a second. */
+	assert_int_equal(w->h[0].announced, 3);
+	run_ms(w, 10000);
+	assert_int_equal(w->none_ms, 0);
+	assert_int_equal(w->h[0].announced, 4);
+	assert_int_equal(w->h[0].adds, 1);
+	end(w);
+}
+
+static void
+test_a_dead_one_is_replaced(void **state)
+{
+	struct world *w = pair(V3 "priority 200", V3 "priority 100");
+
+	(void)state;
+	run_ms(w, 2000);
+	/* Its machine is dead. */
+	nd_free(w->h[0].nd);
+	w->h[0].nd = NULL;
+	memset(&w->h[0].open, 0, sizeof(w->h[0].open));
+	w->h[0].present = false;
+	run_ms(w, 350);
+	assert_false(speaks(&w->h[1]));
+	run_ms(w, 120);
+	assert_true(speaks(&w->h[1]));
+	/* It does not take it back by itself. */
+	start(w, 0, V3 "priority 200");
+	run_ms(w, 3000);
+	assert_true(speaks(&w->h[1]));
+	end(w);
+}
+
+/* The lease is over before anybody else takes; it listens first afterwards. */
+static void
+test_a_frozen_one_is_silent_in_time(void **state)
+{
+	struct world *w = pair(V3 "priority 200", V3 "priority 100");
+
+	(void)state;
+	run_ms(w, 2000);
+	w->h[0].frozen = true;
+	run_ms(w, 290);
+	assert_true(!speaks(&w->h[0]) || !speaks(&w->h[1]));
+	run_ms(w, 1000);
+	assert_true(speaks(&w->h[1]));
+	assert_false(speaks(&w->h[0]));
+	w->h[0].frozen = false;
+	run_ms(w, 3000);
+	assert_true(speaks(&w->h[1]));
+	assert_false(w->h[0].present);
+	end(w);
+}
+
+static void
+test_preempt_is_gapless(void **state)
+{
+	struct world *w =
+	    pair(V3 "priority 200; preempt after 1s", V3 "priority 100");
+	unsigned most = 0;
+
+	(void)state;
+	run_ms(w, 2000);
+	carrier(w, 0, false);
+	run_ms(w, 1000);
+	assert_true(speaks(&w->h[1]));
+	carrier(w, 0, true);
+	for (unsigned i = 0; i < 3000; i++) {
+		run_ms(w, 1);
+		if (w->none_ms > most)
+			most = w->none_ms;
+	}
+	assert_true(speaks(&w->h[0]));
+	assert_true(most <= 1);
+	end(w);
+}
+
+static void
+test_release_moves_it_at_once(void **state)
+{
+	struct world *w = pair(V3 "priority 200", V3 "priority 100");
+	struct nd_event e = {.type = ND_EV_OP};
+
+	(void)state;
+	run_ms(w, 2000);
+	e.u.op.op = ND_OP_RELEASE;
+	step(&w->h[0], &e);
+	/* Skew: (256 - 100) / 256 of an interval. */
+	run_ms(w, 65);
+	assert_true(speaks(&w->h[1]));
+	assert_false(w->h[0].present);
+	end(w);
+}
+
+static void
+test_stop_says_farewell_and_leaves_nothing(void **state)
+{
+	struct world *w = pair(V3 "priority 200", V3 "priority 100");
+	struct nd_event e = {.type = ND_EV_STOP};
+
+	(void)state;
+	run_ms(w, 2000);
+	step(&w->h[0], &e);
+	run_ms(w, 65);
+	assert_true(w->h[0].done);
+	assert_false(w->h[0].present);
+	assert_true(speaks(&w->h[1]));
+	end(w);
+}
+
+static void
+test_carp(void **state)
+{
+	struct world *w =
+	    pair("carp vhid 7; password secret", "carp vhid 7; skew 100; "
+						 "password secret");
+	struct vr_status s;
+
+	(void)state;
+	run_ms(w, 10000);
+	assert_true(speaks(&w->h[0]));
+	assert_true(nd_router_status(w->h[1].nd, 0, &s));
+	assert_true(s.received > 5);
+	w->h[0].frozen = true;
+	run_ms(w, 5000);
+	assert_true(speaks(&w->h[1]));
+	w->h[0].frozen = false;
+	run_ms(w, 5000);
+	end(w);
+}
+
+/* Another password: each hears and believes nothing, and counts it. */
+static void
+test_wrong_password_is_counted(void **state)
+{
+	struct world *w = pair("vrrp 2 vrid 5; password one; priority 200",
+	    "vrrp 2 vrid 5; password two");
+	struct vr_status s;
+	uint64_t n = 0;
+
+	(void)state;
+	w->h[1].cut = true;
+	run_ms(w, 7000);
+	assert_true(nd_router_status(w->h[1].nd, 0, &s));
+	for (unsigned i = 0; i < VR_REJECTS_MAX; i++)
+		n += s.rejects[i];
+	assert_true(n >= 2);
+	assert_int_equal(s.received, 0);
+	w->both = 0; /* they are two groups */
+	end(w);
+}
+
+static void
+test_junk_is_harmless(void **state)
+{
+	struct world *w = pair(V3 "priority 200", V3 "priority 100");
+	uint8_t bytes[64];
+
+	(void)state;
+	run_ms(w, 1000);
+	for (unsigned i = 0; i < 20000; i++) {
+		struct nd_event e = {.type = ND_EV_VR_PACKET};
+
+		for (unsigned k = 0; k < sizeof(bytes); k++)
+			bytes[k] = (uint8_t)rand();
+		if (i % 2 == 0) {
+			bytes[0] = 0x45;
+			bytes[9] = 112;
+		}
+		e.u.packet.ifx = (uint16_t)(i % 3);
+		e.u.packet.bytes = bytes;
+		e.u.packet.len = i % (sizeof(bytes) + 1);
+		step(&w->h[0], &e);
+	}
+	run_ms(w, 100);
+	assert_true(speaks(&w->h[0]));
+	end(w);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_the_better_one_has_it),
+	    cmocka_unit_test(test_a_dead_one_is_replaced),
+	    cmocka_unit_test(test_a_frozen_one_is_silent_in_time),
+	    cmocka_unit_test(test_preempt_is_gapless),
+	    cmocka_unit_test(test_release_moves_it_at_once),
+	    cmocka_unit_test(test_stop_says_farewell_and_leaves_nothing),
+	    cmocka_unit_test(test_carp),
+	    cmocka_unit_test(test_wrong_password_is_counted),
+	    cmocka_unit_test(test_junk_is_harmless),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

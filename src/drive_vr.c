@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Virtual routers: packets and facts of interfaces go to the node, its adverts
+ * to the packet sockets.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "drive_int.h"
+#include "log.h"
+
+static void
+cb_packet(void *ctx, uint16_t iface, const uint8_t src_mac[6],
+    const uint8_t *ip, size_t len, monotime_t received)
+{
+	struct nd_event e = {.type = ND_EV_VR_PACKET};
+
+	(void)src_mac, (void)received;
+	e.u.packet.ifx = iface;
+	e.u.packet.bytes = ip;
+	e.u.packet.len = len;
+	drive_step(ctx, &e);
+}
+
+static void
+cb_iface(void *ctx, uint16_t iface, const struct vrs_iface *f)
+{
+	struct nd_event e = {.type = ND_EV_VR_IFACE};
+	struct nd_vr_iface *to = &e.u.iface.facts;
+	struct drive *d = ctx;
+	char names[VR_IFS_MAX][16];
+
+	e.u.iface.ifx = iface;
+	to->carrier = f->exists && f->up && f->carrier && f->has_mac;
+	to->has4 = f->has4;
+	to->has6 = f->has6;
+	memcpy(to->mac, f->mac, sizeof(to->mac));
+	memcpy(to->addr4, f->addr4, sizeof(to->addr4));
+	memcpy(to->addr6, f->addr6, sizeof(to->addr6));
+	if (d->router_guard != NULL && iface < nd_vr_ifaces(d->conf, names))
+		(void)vip_guard_primary(
+		    d->router_guard, names[iface], f->has4 ? f->addr4 : NULL);
+	drive_step(d, &e);
+}
+
+static void
+cb_flushed(void *ctx, bool ok, const char *text)
+{
+	struct nd_event e = {.type = ND_EV_VIP, .elected = true};
+
+	if (!ok)
+		log_warnx("guard of routers: cannot be put back: %s", text);
+	e.u.vip.type = VIP_EV_FLUSHED;
+	e.u.vip.u.flushed.ok = ok;
+	e.u.vip.u.flushed.text = text;
+	drive_step(ctx, &e);
+}
+
+static void
+cb_track(void *ctx, uint16_t id, bool up, int32_t value)
+{
+	struct nd_event e = {.type = ND_EV_VR_TRACK};
+
+	e.u.track.id = id;
+	e.u.track.up = up;
+	e.u.track.value = value;
+	drive_step(ctx, &e);
+}
+
+static void
+cb_lost(void *ctx, const char *name, bool ok, const char *text)
+{
+	(void)ctx;
+	if (ok)
+		log_warnx(
+		    "interface %s: somebody removed it; it is back", name);
+	else
+		log_warnx("interface %s: somebody removed it; not back yet: "
+			  "%s",
+		    name, text);
+}
+
+/* The carrier of an interface that a router depends on. */
+void
+drive_vr_carrier(struct drive *d, const char *ifname, bool up)
+{
+	for (uint16_t i = 0; i < d->conf->n_tracks; i++)
+		if (d->conf->tracks[i].type == CONF_TRACK_INTERFACE &&
+		    strcmp(d->conf->tracks[i].what, ifname) == 0)
+			cb_track(d, i, up, 0);
+}
+
+void
+drive_vr_lease(
+    void *ctx, uint64_t seq, const struct vip_set *open, monotime_t until)
+{
+	struct drive *d = ctx;
+	struct nd_event e = {.type = ND_EV_VIP, .elected = true};
+	bool ok = vip_guard_lease(d->router_guard, open, until) == 0;
+
+	e.u.vip.type = VIP_EV_LEASED;
+	e.u.vip.u.leased.seq = seq;
+	e.u.vip.u.leased.ok = ok;
+	e.u.vip.u.leased.text = ok ? "" : vip_guard_error(d->router_guard);
+	drive_step(d, &e);
+}
+
+void
+drive_vr_send(
+    void *ctx, uint16_t ifx, const uint8_t *frame, size_t len, bool resolve)
+{
+	struct drive *d = ctx;
+
+	if (!resolve) {
+		vrs_send(d->vrs, ifx, frame, len);
+		return;
+	}
+	ASSERT(len > ADV_ETH_LEN);
+	if (vru_send(d->vru, vrs_iface(d->vrs, ifx)->ifindex,
+		frame + ADV_ETH_LEN, len - ADV_ETH_LEN) < 0) {
+		uint32_t more;
+
+		if (log_allowed(&d->vru_limit, drive_now(), &more))
+			log_warn("router: advert to one machine");
+	}
+}
+
+void
+drive_vr_flush(void *ctx)
+{
+	vrs_flush(((struct drive *)ctx)->vrs);
+}
+
+/* Where an address is: on its interface, or on one of its router's own. */
+void
+drive_vr_place(const struct drive *d, uint16_t id, struct vip_addr_conf *a)
+{
+	const struct conf_address *c = &d->conf->addresses[id];
+	const struct conf_router *r;
+
+	if (c->router == UINT16_MAX)
+		return;
+	r = &d->conf->routers[c->router];
+	a->no_accept =
+	    r->no_accept && conf_router_rank(r, d->self) != CONF_VRRP_OWNER;
+	if (!r->virtual_mac)
+		return;
+	vrm_name(a->ifname, r->vrid, r->family, r->id);
+	vrrp_mac(a->mac, r->family, r->vrid);
+	a->has_mac = true;
+}
+
+static int
+make_macs(struct drive *d, char *err, size_t size)
+{
+	static const struct vrm_cb cb = {.lost = cb_lost};
+	struct vip_addr_conf place;
+	bool any = false;
+
+	for (uint16_t i = 0; i < d->conf->n_routers; i++)
+		any = any || d->conf->routers[i].virtual_mac;
+	if (!any)
+		return 0;
+	d->vrm = vrm_new(d->event, &cb, d, err, size);
+	if (d->vrm == NULL)
+		return -1;
+	for (uint16_t i = 0; i < d->conf->n_routers; i++) {
+		const struct conf_router *r = &d->conf->routers[i];
+
+		if (!r->virtual_mac)
+			continue;
+		drive_vr_place(d, r->addrs[0], &place);
+		if (vrm_add(d->vrm, r->ifname, place.ifname, place.mac,
+			r->family) < 0)
+			log_warnx("router %s: virtual mac: %s", r->name,
+			    vrm_error(d->vrm));
+	}
+	return 0;
+}
+
+static int
+make_guard(struct drive *d, const struct vip_addr_conf *addrs, uint16_t n,
+    char *err, size_t size)
+{
+	static const struct vip_guard_cb cb = {.flushed = cb_flushed};
+	char names[VR_IFS_MAX + HAD_LINKS_MAX][16];
+	uint16_t n_names = nd_vr_ifaces(d->conf, names);
+	struct vip_guard_conf gc = {.addrs = addrs,
+	    .n = n,
+	    .ifnames = (const char(*)[16])names,
+	    .class = VIP_GUARD_ROUTER};
+
+	for (unsigned l = 0; l < d->me->n_links; l++) {
+		unsigned k = 0;
+
+		while (k < n_names &&
+		       strcmp(names[k], d->me->links[l].ifname) != 0)
+			k++;
+		if (k == n_names)
+			memcpy(names[n_names++], d->me->links[l].ifname, 16);
+	}
+	gc.n_ifnames = n_names;
+	d->router_guard = vip_guard_new(d->event, &gc, &cb, d, err, size);
+	return d->router_guard != NULL ? 0 : -1;
+}
+
+static int
+make_sockets(struct drive *d, char *err, size_t size)
+{
+	static const struct vrs_cb cb = {
+	    .packet = cb_packet, .iface = cb_iface};
+	struct vrs_addr peers[HAD_ADDRESSES_MAX], own[HAD_ADDRESSES_MAX];
+	struct vrs_iface_conf ifaces[VR_IFS_MAX];
+	char names[VR_IFS_MAX][16];
+	struct vrs_conf vc = {.ifaces = ifaces,
+	    .n_ifaces = nd_vr_ifaces(d->conf, names),
+	    .peers = peers,
+	    .own = own,
+	    .n_own = d->conf->n_addresses};
+
+	memset(ifaces, 0, sizeof(ifaces));
+	memset(peers, 0, sizeof(peers));
+	memset(own, 0, sizeof(own));
+	for (uint16_t x = 0; x < vc.n_ifaces; x++)
+		memcpy(ifaces[x].name, names[x], 16);
+	for (uint16_t i = 0; i < d->conf->n_addresses; i++) {
+		own[i].family = d->conf->addresses[i].family;
+		memcpy(own[i].bytes, d->conf->addresses[i].bytes, 16);
+	}
+	for (uint16_t i = 0; i < d->conf->n_routers; i++) {
+		const struct conf_router *r = &d->conf->routers[i];
+		uint16_t x = 0;
+
+		while (strcmp(names[x], r->ifname) != 0)
+			x++;
+		ifaces[x].want4 = ifaces[x].want4 || r->family == 4;
+		ifaces[x].want6 = ifaces[x].want6 || r->family == 6;
+		ifaces[x].multicast = ifaces[x].multicast || r->n_unicast == 0;
+		for (uint8_t k = 0; k < r->n_unicast; k++) {
+			if (vc.n_peers == NITEMS(peers))
+				break;
+			peers[vc.n_peers].iface = x;
+			peers[vc.n_peers].family = r->family;
+			memcpy(peers[vc.n_peers++].bytes, r->unicast[k], 16);
+		}
+	}
+	d->vrs = vrs_new(d->event, &vc, &cb, d, err, size);
+	return d->vrs != NULL ? 0 : -1;
+}
+
+int
+drive_vr_new(struct drive *d, const struct vip_addr_conf *addrs, uint16_t n,
+    char *err, size_t size)
+{
+	static const struct track_cb track_cb = {.changed = cb_track};
+
+	if (d->conf->n_routers == 0)
+		return 0;
+	if (make_guard(d, addrs, n, err, size) < 0 ||
+	    make_macs(d, err, size) < 0 || make_sockets(d, err, size) < 0)
+		return -1;
+	d->track = track_new(
+	    d->event, d->conf->tracks, d->conf->n_tracks, &track_cb, d);
+	d->vru = vru_new();
+	if (d->track == NULL || d->vru == NULL) {
+		snprintf(err, size, "sockets: %s", strerror(errno));
+		return -1;
+	}
+	return 0;
+}
+
+/* The file of each router's password, into the configuration. */
+int
+drive_vr_passwords(struct conf *c)
+{
+	for (uint16_t i = 0; i < c->n_routers; i++) {
+		struct conf_router *r = &c->routers[i];
+		size_t most = r->proto == CONF_CARP ? 20 : 8;
+		char line[64] = "";
+		FILE *f;
+
+		if (r->password_file[0] == '\0')
+			continue;
+		f = fopen(r->password_file, "re");
+		if (f == NULL || fgets(line, sizeof(line), f) == NULL) {
+			log_warnx("router %s: password file %s: %s", r->name,
+			    r->password_file,
+			    f == NULL ? strerror(errno) : "empty");
+			if (f != NULL)
+				fclose(f);
+			return -1;
+		}
+		fclose(f);
+		line[strcspn(line, "\r\n")] = '\0';
+		if (line[0] == '\0' || strlen(line) > most) {
+			log_warnx("router %s: password file %s: the first line "
+				  "has %zu bytes, expected 1 to %zu",
+			    r->name, r->password_file, strlen(line), most);
+			return -1;
+		}
+		snprintf(
+		    r->password, sizeof(r->password), "%.*s", (int)most, line);
+		explicit_bzero(line, sizeof(line));
+	}
+	return 0;
+}
+
+void
+drive_vr_free(struct drive *d, bool remove)
+{
+	track_free(d->track);
+	vru_free(d->vru);
+	if (d->vrs != NULL)
+		vrs_free(d->vrs);
+	if (d->vrm != NULL)
+		vrm_free(d->vrm);
+	if (d->router_guard != NULL)
+		vip_guard_free(d->router_guard, remove);
+	d->track = NULL;
+	d->vru = NULL;
+	d->vrs = NULL;
+	d->vrm = NULL;
+	d->router_guard = NULL;
+}
