@@ -68,6 +68,7 @@ struct pair {
 	uint64_t bulk_next, ctl_next; /* expected */
 	struct figures f;
 	bool leaving;
+	bool held; /* bulk: until it is writable again */
 };
 
 static struct pair P;
@@ -115,15 +116,17 @@ send_bulk(void)
 {
 	struct head h = {.len = (uint32_t)P.bulk_size};
 
-	while (P.bulk_left > 0 && !P.leaving) {
+	while (P.bulk_left > 0 && !P.leaving && !P.held) {
 		h.seq = P.bulk_sent;
 		h.sent_us = now_us();
 		memset(bulk, (int)(h.seq & 0xff), 64 + sizeof(h));
 		h.sum = sum_of(bulk + sizeof(h), P.bulk_size - sizeof(h));
 		memcpy(bulk, &h, sizeof(h));
 		if (tp_send(P.tp, P.conf.peers[0].id, TP_BULK, 0, 1, bulk,
-			P.bulk_size) == -1)
+			P.bulk_size) == -1) {
+			P.held = errno == EAGAIN;
 			break;
+		}
 		P.bulk_sent++;
 		P.bulk_left--;
 	}
@@ -134,8 +137,10 @@ on_up(void *ctx, uint8_t peer, enum tp_kind kind, uint8_t link, uint64_t inc)
 {
 	(void)ctx;
 	say("up %u %s %u %" PRIu64, peer, tp_kind_text(kind), link, inc);
-	if (kind == TP_BULK)
+	if (kind == TP_BULK) {
 		P.bulk_sent = P.bulk_next = 0;
+		P.held = false;
+	}
 	if (kind == TP_CTL)
 		P.ctl_sent = P.ctl_next = 0;
 }
@@ -243,6 +248,7 @@ on_writable(void *ctx, uint8_t peer, enum tp_kind kind)
 	(void)peer;
 	(void)kind;
 	P.f.writable++;
+	P.held = false;
 	send_bulk();
 }
 
