@@ -25,10 +25,11 @@
 
 enum {
 	PLACES = 4, /* where one address can be known to be at once */
-	LINKS_MAX = 64,
+	LINKS_MAX = 64 + HAD_ADDRESSES_MAX, /* each may have its own */
 	BUF_SIZE = 32768,
 	DRAIN_ROUNDS = 256, /* bounded work per wake-up */
 	DUMP_TRIES = 5,
+	RCVBUF = 4 * 1024 * 1024, /* all addresses may change at once */
 };
 
 struct place {
@@ -372,6 +373,7 @@ change(struct vip_addr *va, const struct svc_addr *a, uint16_t type,
 {
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(va->buf);
 	struct ifaddrmsg *ifa;
+	uint32_t flags = 0;
 
 	nlh->nlmsg_type = type;
 	if (type == RTM_NEWADDR)
@@ -387,10 +389,14 @@ change(struct vip_addr *va, const struct svc_addr *a, uint16_t type,
 		/* Valid for ever, but never preferred as a source. */
 		const struct ifa_cacheinfo ci = {.ifa_valid = UINT32_MAX};
 
-		ifa->ifa_flags = IFA_F_NODAD;
-		mnl_attr_put_u32(nlh, IFA_FLAGS, IFA_F_NODAD);
+		flags |= IFA_F_NODAD;
 		mnl_attr_put(nlh, IFA_CACHEINFO, sizeof(ci), &ci);
 	}
+	/* The way to the segment is the interface below. */
+	if (type == RTM_NEWADDR && a->conf.has_mac)
+		flags |= IFA_F_NOPREFIXROUTE;
+	if (flags != 0)
+		mnl_attr_put_u32(nlh, IFA_FLAGS, flags);
 	return ask(va, nlh);
 }
 
@@ -510,12 +516,15 @@ open_route(unsigned groups, int flags)
 static int
 setup(struct vip_addr *va, sd_event *event)
 {
-	int r;
+	int r, rcvbuf = RCVBUF;
 
 	/* Listen first, then ask: nothing falls between. */
 	va->mon =
 	    open_route(RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR,
 		SOCK_NONBLOCK);
+	if (va->mon != NULL)
+		setsockopt(mnl_socket_get_fd(va->mon), SOL_SOCKET,
+		    SO_RCVBUFFORCE, &rcvbuf, sizeof(rcvbuf));
 	va->ask = open_route(0, SOCK_NONBLOCK);
 	va->buf = malloc(BUF_SIZE);
 	if (va->mon == NULL || va->ask == NULL || va->buf == NULL ||
@@ -552,7 +561,8 @@ vip_addr_new(sd_event *event, const struct vip_addr_conf *addrs, uint16_t n,
 	va->n = n;
 	for (i = 0; i < n && r == 0; i++) {
 		va->addrs[i].conf = addrs[i];
-		r = watch_add(va, addrs[i].ifname);
+		if (addrs[i].family != 0)
+			r = watch_add(va, addrs[i].ifname);
 	}
 	for (i = 0; i < n_watch && r == 0; i++)
 		r = watch_add(va, watch[i]);
