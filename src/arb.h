@@ -10,10 +10,10 @@
  *  - Voters (the witness and the lock disks) grant a lease bound to an epoch.
  *    A majority of the configured ones decides; a voter never grants one epoch
  *    to two nodes (R6).
- *  - The node that holds data fires at once; so does the one that was granted
- *    the lease.  Any other waits, so that two nodes never shoot each other
- *    (R4), and one that was refused the lease never fires (R13); nor does one
- *    that a voter refused while the others do not answer.
+ *  - The node that holds good data fires at once; so does the one that was
+ *    granted the lease.  Any other waits, so that two nodes never shoot each
+ *    other (R4), and one that was refused the lease never fires (R13); nor
+ *    does one that a voter refused while the others do not answer.
  */
 #ifndef ARB_H
 #define ARB_H
@@ -124,7 +124,7 @@ struct arb_event {
 		struct {
 			uint8_t peer;
 			uint64_t epoch; /* the one to be granted */
-			bool active; /* this node holds data (R4) */
+			bool active; /* this node holds good data (R4) */
 			/* Neither does, and the peer's id is lower. */
 			bool last;
 			bool verify_only;

@@ -24,7 +24,9 @@ static const struct rule rules[] = {
 	"taking it at once: two owners destroy it. Waiting for ever: the "
 	"evidence suffices, or an operator is asked",
 	true},
-    {"R4", "the active node fires at once, the other one after a delay",
+    {"R4",
+	"the node that holds good data fires at once, the other one after a "
+	"delay",
 	"firing at the same time: both nodes would be off", true},
     {"R5",
 	"a fence that failed or cannot be verified is a failure: the next "
@@ -33,8 +35,8 @@ static const struct rule rules[] = {
 	"Trying one level for ever: the next one may work",
 	true},
     {"R6",
-	"a lease is bound to one epoch and one node, and the node that is "
-	"active asks first; losing only an arbiter changes nothing",
+	"a lease is bound to one epoch and one node, and the node that holds "
+	"good data asks first; losing only an arbiter changes nothing",
 	"moving services because an arbiter is gone: both nodes are well",
 	true},
     {"R7",
