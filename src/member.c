@@ -647,6 +647,8 @@ shift_silence(struct mb *m, int64_t us)
 			p->last = mt_min(m->now, mt_add_us(p->last, us));
 		if (p->word.us != 0)
 			p->word = mt_min(m->now, mt_add_us(p->word, us));
+		if (p->deaf.us != 0)
+			p->deaf = mt_min(m->now, mt_add_us(p->deaf, us));
 		if (p->reached.us != 0)
 			p->reached = mt_min(m->now, mt_add_us(p->reached, us));
 	}

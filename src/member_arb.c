@@ -82,16 +82,15 @@ demote_at(const struct mb *m, const struct peer *p)
 /*
  * It has demoted itself by then.  It counts from what it knows to have been
  * heard, which is not after the last that was; while it says that it hears
- * nothing, from what it heard last.
+ * nothing, from what it heard last: before the lease that it said so after.
  */
 static monotime_t
 take_at(const struct mb *m, const struct peer *p)
 {
-	monotime_t from = p->last;
+	monotime_t from = p->word;
 
-	if (mt_before(from, p->word) &&
-	    mb_ago_ms(m, p->word) >= m->conf.dead_ms)
-		from = p->word;
+	if (p->deaf.us != 0 && mb_ago_ms(m, p->word) < m->conf.dead_ms)
+		from = mt_min(from, p->deaf);
 	return mt_add_ms(from, m->conf.takeover_ms);
 }
 

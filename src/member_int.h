@@ -69,6 +69,7 @@ struct peer {
 	bool link_down[HAD_LINKS_MAX];
 	monotime_t last; /* heard, any link */
 	monotime_t word; /* the same, be it that it does not hear us */
+	monotime_t deaf; /* it has heard nothing since then; us 0 = it hears */
 	monotime_t reached; /* it has heard what was sent at that time */
 	monotime_t kernel; /* its kernel answered last */
 	monotime_t kernel_since; /* and ever since, without a long gap */

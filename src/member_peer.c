@@ -137,6 +137,10 @@ mb_peer_heard(struct mb *m, struct peer *p, uint64_t incarnation)
 {
 	ASSERT(incarnation == p->incarnation);
 	p->word = m->now;
+	if (!p->unheard)
+		p->deaf = (monotime_t){0};
+	else if (p->deaf.us == 0)
+		p->deaf = mt_add_ms(m->now, -(int64_t)m->conf.lease_ms);
 	if (is_unheard(m, p)) {
 		p->last = mt_min(p->last, p->reached);
 		if (p->verdict == MB_PEER_ALIVE && !mb_peer_fresh(m, p))
@@ -186,6 +190,7 @@ mb_peer_incarnation(
 	p->refused = 0;
 	p->reached = (monotime_t){0};
 	p->unheard = false;
+	p->deaf = (monotime_t){0};
 	if (p->asked_verify)
 		mb_arb_rest(m, p);
 	if (p->paired == 0 || p->paired != old || !is_paired_verdict(p) ||

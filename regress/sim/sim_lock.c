@@ -57,10 +57,12 @@ deaf(struct host *h)
 {
 	const struct world *w = h->w;
 
+	if (h->misled)
+		return true;
 	if (h->paused)
 		return w->sim->now - h->paused_at >
 		       (int64_t)w->conf->t.lease_ms * MS;
-	return h->misled || (h->running && status(h)->member.self == MB_DOUBT);
+	return h->running && status(h)->member.self == MB_DOUBT;
 }
 
 static bool

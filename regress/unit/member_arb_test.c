@@ -123,6 +123,36 @@ R7_lease_waits(void **state)
 }
 
 /* Without peer and lease, data stops; the lease or the peer ends that. */
+/*
+ * A word that comes through after long says that its sender hears nothing.
+ * Until when it did is not what it confirmed last.
+ */
+static void
+R7_a_late_word_ends_no_wait(void **state)
+{
+	struct mb_event e = {.type = MB_EV_HEARD};
+
+	(void)state;
+	lease_pair();
+	cut_both(true);
+	e.u.heard.from = ALPHA;
+	e.u.heard.incarnation = w.nodes[ALPHA].incarnation;
+	e.u.heard.epoch = 1;
+	e.u.heard.reached = at(w.now);
+	run(HEARTBEAT - 10);
+	step(BRAVO, e);
+	run(DEAD + 1);
+	verdict(BRAVO, MB_VERDICT_LEASE);
+	run(TAKEOVER - DEAD - HEARTBEAT / 2);
+	expect(BRAVO, PAIRED, SILENT);
+	e.u.heard.one_way = e.u.heard.unheard = true;
+	step(BRAVO, e);
+	run(DISK + 2);
+	expect(BRAVO, PAIRED, SILENT);
+	run(TAKEOVER + DISK);
+	expect(BRAVO, ALONE, GONE);
+}
+
 static void
 R7_demoted(void **state)
 {
@@ -488,6 +518,7 @@ main(void)
 	    T(R4_active),
 	    T(R5_frozen),
 	    T(R7_lease_waits),
+	    T(R7_a_late_word_ends_no_wait),
 	    T(R7_demoted),
 	    T(R7_not_without_voters),
 	    T(R13_denied),
