@@ -316,6 +316,24 @@ isolation_names_its_evidence(void **state)
 	assert_non_null(strstr(o.why, "lost all its links"));
 }
 
+/* R9: with direct cables a machine without power takes all links with it. */
+static void
+direct_cables_do_not_isolate(void **state)
+{
+	struct faults_outcome o;
+	struct faults_service s;
+
+	(void)state;
+	s = one("direct", "north loses its power", NULL, 0, &o);
+	assert_int_equal(s.kind, FAULTS_MOVES);
+	assert_int_equal(s.on, 2);
+	s = one("direct", "south loses its power", NULL, 0, &o);
+	assert_int_equal(s.kind, FAULTS_CONTINUES);
+	/* Nothing tells one from the other: it waits. */
+	s = one("wait", "north loses its power", NULL, 0, &o);
+	assert_int_equal(s.kind, FAULTS_WAITS);
+}
+
 static void
 the_dead_do_not_die_again(void **state)
 {
@@ -392,6 +410,7 @@ main(void)
 	    cmocka_unit_test(a_cut_without_arbiter_risks_data),
 	    cmocka_unit_test(both_disks_lose_data),
 	    cmocka_unit_test(isolation_names_its_evidence),
+	    cmocka_unit_test(direct_cables_do_not_isolate),
 	    cmocka_unit_test(the_dead_do_not_die_again),
 	    cmocka_unit_test(the_same_run_has_the_same_outcome),
 	    cmocka_unit_test(one_service_alone),
