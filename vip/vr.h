@@ -130,7 +130,7 @@ enum vr_life { VR_PEER_UNKNOWN, VR_PEER_DEAD, VR_PEER_ALIVE };
 struct vr_reach {
 	enum vr_life life;
 	bool own_lan_ok, peer_lan_ok;
-	bool own_hears_peer, peer_hears_us; /* told in the notes */
+	bool own_hears_peer, peer_hears_us; /* told when a take is put off */
 };
 
 /* What the nodes tell one another of a router over that path. */

@@ -150,6 +150,7 @@ learn(struct vr *v, struct vr_r *r, const struct vr_advert *a)
 {
 	memcpy(r->master, a->src, sizeof(r->master));
 	r->has_master = true;
+	r->heard_at = v->now;
 	r->master_priority = a->priority;
 	r->csum = a->csum;
 	r->peer_was = vr_is_peer(r, a->src);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Virtual routers: sync groups.  All members are in the same state: one that
- * is held in INIT holds the others, one that takes pulls the others, one that
- * gives way takes the others with it.  It is settled at the end of a step, so
- * that a step's own transitions come first.
+ * is held in INIT holds the others; one that takes pulls the others, and does
+ * not take while one of them hears a better master (vr_peer.c); one that gives
+ * way takes the others with it.  It is settled at the end of a step, so that a
+ * step's own transitions come first.
  */
 #include "vr_int.h"
 

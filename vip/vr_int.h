@@ -67,6 +67,7 @@ struct vr_r {
 	uint8_t master[16];
 	uint8_t master_priority;
 	int64_t master_us; /* its interval */
+	monotime_t heard_at;
 	monotime_t worse_at; /* a third that would be preempted: until */
 	enum vr_csum csum; /* as the others do it */
 	uint64_t counter; /* CARP, of the last advert sent or heard */

@@ -3,6 +3,7 @@
  * Virtual routers: what the peer node says over another path, what it is told,
  * and when it is believed.  The decision itself is in vr_split.c.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "vr_int.h"
@@ -95,23 +96,67 @@ verdict(
 	return vr_split(&s, why);
 }
 
+/*
+ * A member that has heard its master of late, and would not preempt it: then
+ * the group would be driven back at once, and again and again.  When a master
+ * dies its other adverts are older than that by the time that one is missed.
+ */
+static bool
+hears_better(const struct vr *v, const struct vr_r *m)
+{
+	if (!m->has_master ||
+	    !mt_before(v->now, mt_add_us(m->heard_at, 2 * m->master_us)))
+		return false;
+	/* Of the peer more is known than what it said on the LAN. */
+	return !vr_is_peer(m, m->master) || peer_life(v, m) == VR_PEER_UNKNOWN;
+}
+
 /* A sync group takes only if nothing is against it for any of its members. */
 static bool
-must_wait(const struct vr *v, const struct vr_r *r, const char **why)
+group_must_wait(const struct vr *v, const struct vr_r *r, const char **why)
 {
 	uint16_t i;
 
-	if (verdict(v, r, true, why) == VR_WAIT)
-		return true;
-	for (i = 0; r->conf.group != 0 && i < v->n; i++) {
+	if (r->conf.group == 0)
+		return false;
+	for (i = 0; i < v->n; i++) {
 		const struct vr_r *m = &v->r[i];
 
-		if (vr_live(m) && m->conf.group == r->conf.group &&
-		    m->state == VR_BACKUP &&
-		    verdict(v, m, true, why) == VR_WAIT)
+		if (m == r || !vr_live(m) || m->conf.group != r->conf.group ||
+		    m->state != VR_BACKUP)
+			continue;
+		if (verdict(v, m, true, why) == VR_WAIT)
+			return true;
+		*why = "another of its sync group hears a better master";
+		if (hears_better(v, m))
 			return true;
 	}
 	return false;
+}
+
+/* The word of the peer, or of the group, is against it. */
+static void
+put_off(struct vr *v, struct vr_r *r, const char *why)
+{
+	const struct vr_if *i = &v->ifs[r->conf.ifx];
+	char text[192];
+
+	r->waits++;
+	snprintf(text, sizeof(text),
+	    "not taken: %s (on this LAN this node hears the peer: %s; "
+	    "the peer hears this node: %s)",
+	    why, i->reach.own_hears_peer ? "yes" : "no",
+	    i->reach.peer_hears_us ? "yes" : "no");
+	if (!r->waiting)
+		vr_note(v, r, HAD_WARN, "",
+		    peer_life(v, r) == VR_PEER_ALIVE ? text : why);
+	r->waiting = true;
+	vr_listen(v, r);
+	/* Without a newer word the old one does not hold for longer. */
+	if (mt_before(v->now, i->reach_until))
+		r->down_at = mt_min(r->down_at, i->reach_until);
+	if (mt_before(v->now, r->peer_until))
+		r->down_at = mt_min(r->down_at, r->peer_until);
 }
 
 void
@@ -125,24 +170,16 @@ vr_try_take(struct vr *v, struct vr_r *r, const char *reason)
 		r->down_at = r->able_at;
 		return;
 	}
-	if (!must_wait(v, r, &why)) {
+	if (verdict(v, r, true, &why) == VR_WAIT) {
+		/* For a better peer that may take; not for one that has it. */
+		r->waited = !r->peer.holds && !r->peer.third &&
+			    (reach->own_lan_ok || !reach->peer_lan_ok);
+		put_off(v, r, why);
+	} else if (group_must_wait(v, r, &why)) {
+		put_off(v, r, why);
+	} else {
 		vr_go(v, r, VR_ACTIVE, false, reason);
-		return;
 	}
-	r->waits++;
-	/* For a better peer that may take; not for one that has it. */
-	r->waited = !r->peer.holds && !r->peer.third &&
-		    (reach->own_lan_ok || !reach->peer_lan_ok);
-	if (!r->waiting)
-		vr_note(v, r, HAD_WARN, "", why);
-	r->waiting = true;
-	vr_listen(v, r);
-	/* Without a newer word the old one does not hold for longer. */
-	if (mt_before(v->now, v->ifs[r->conf.ifx].reach_until))
-		r->down_at =
-		    mt_min(r->down_at, v->ifs[r->conf.ifx].reach_until);
-	if (mt_before(v->now, r->peer_until))
-		r->down_at = mt_min(r->down_at, r->peer_until);
 }
 
 static void

@@ -36,7 +36,7 @@ group_takes(void **state)
 	(void)state;
 	begin_pair();
 	s->quiet = true;
-	run(3000);
+	run(1000);
 	hear(B, 9, 200);
 	run(3610);
 	expect("@3609.375 a=ACTIVE; take a; b=ACTIVE; take b;");
@@ -46,6 +46,51 @@ group_takes(void **state)
 	s->quiet = false;
 	hear(B, 9, 200);
 	expect("@3610 b=BACKUP; release b; a=BACKUP; release a; a says 0;");
+}
+
+/*
+ * Not while one of them hears a better master: it would be driven back, and
+ * take again, for ever.
+ */
+static void
+group_waits_for_all(void **state)
+{
+	int64_t t;
+
+	(void)state;
+	begin_pair();
+	s->quiet = true;
+	for (t = 1000; t <= 60000; t += 1000) {
+		at(t);
+		hear(A, 9, 50); /* A would preempt */
+		hear(B, 9, 200);
+	}
+	expect("");
+	assert_true(status(A).waited > 10);
+	noted("another of its sync group hears a better master");
+	run(63610);
+	expect("@63609.375 b=ACTIVE; take b; a=ACTIVE; take a;");
+}
+
+/* What gave way for a better one takes from a worse one, all of it. */
+static void
+group_preempts_again(void **state)
+{
+	(void)state;
+	begin_pair();
+	s->quiet = true;
+	run(3700);
+	hear(A, 9, 200);
+	expect("@3609.375 a=ACTIVE; take a; b=ACTIVE; take b; "
+	       "@3700 a=BACKUP; release a; b=BACKUP; release b;");
+	at(5000);
+	hear(B, 9, 50);
+	at(6000);
+	hear(B, 9, 50);
+	at(7000);
+	hear(B, 9, 50);
+	run(7400);
+	expect("@7309.375 a=ACTIVE; take a; b=ACTIVE; take b;");
 }
 
 static void
@@ -407,6 +452,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    T(group_takes),
+	    T(group_waits_for_all),
+	    T(group_preempts_again),
 	    T(group_falls),
 	    T(group_starts_whole),
 	    T(group_take_fails),

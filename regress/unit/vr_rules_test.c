@@ -461,6 +461,11 @@ bound(void **state)
 	run(60000);
 	expect("@0 a=BACKUP;");
 	hear(A, 9, 50);
+	hear(A, 8, 0);
+	assert_true(status(A).has_master);
+	hear(A, 9, 0);
+	assert_false(status(A).has_master);
+	hear(A, 9, 50);
 	assert_true(status(A).has_master);
 	run(64000);
 	assert_false(status(A).has_master);
