@@ -191,6 +191,7 @@ DRIVER := \
 	vip/vip_guard_msg.c \
 	vip/vip_guard_nft.c \
 	vip/vip_announce.c \
+	vip/vr_facts.c \
 	vip/vr_mac.c \
 	vip/vr_sock.c \
 	vip/vr_unicast.c \

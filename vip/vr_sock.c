@@ -1,0 +1,588 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Packet sockets for adverts.  See vr_sock.h; what the kernel says about the
+ * interfaces is read in vr_facts.c.
+ *
+ * Each interface has a socket per family that receives, bound to it, with a
+ * filter in the kernel; another pair of sockets only joins the groups.  One
+ * socket sends for all.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <bsd/string.h>
+
+#include <linux/filter.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <linux/pkt_sched.h>
+
+#include "log.h"
+#include "loop.h"
+#include "vr_sock_int.h"
+
+enum {
+	PEERS_MAX = 100, /* of one interface and family: jumps are short */
+	FILTER_MAX = 32 + 9 * PEERS_MAX,
+	READ_ROUNDS = 8, /* bounded work per wake-up and socket, in batches */
+	READ_BATCH = 32,
+	QUEUE_BYTES = 256 * 1024,
+	SNDBUF = 8 * 1024 * 1024,
+	RCVBUF = 1024 * 1024,
+	STAMP_MAX_US = 60 * 1000000, /* older: somebody has set the clock */
+};
+
+/* The filter. */
+
+struct program {
+	struct sock_filter f[FILTER_MAX];
+	unsigned short n;
+};
+
+static void
+stmt(struct program *p, uint16_t code, uint32_t k)
+{
+	ASSERT(p->n < FILTER_MAX);
+	p->f[p->n++] = (struct sock_filter)BPF_STMT(code, k);
+}
+
+static void
+jump(struct program *p, uint16_t op, uint32_t k, uint8_t yes, uint8_t no)
+{
+	ASSERT(p->n < FILTER_MAX);
+	p->f[p->n++] =
+	    (struct sock_filter)BPF_JUMP(BPF_JMP | op | BPF_K, k, yes, no);
+}
+
+static uint32_t
+word(const uint8_t *b)
+{
+	return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 |
+	       (uint32_t)b[2] << 8 | b[3];
+}
+
+/* Goes on if what is at offset is k, else returns 0: not for us. */
+static void
+must_be(struct program *p, uint16_t load, uint32_t offset, uint32_t k)
+{
+	stmt(p, BPF_LD | load | BPF_ABS, offset);
+	jump(p, BPF_JEQ, k, 1, 0);
+	stmt(p, BPF_RET | BPF_K, 0);
+}
+
+/* Returns all of the packet if len bytes at offset are b; else goes on. */
+static void
+pass_if(struct program *p, uint32_t offset, const uint8_t *b, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i += 4) {
+		stmt(p, BPF_LD | BPF_W | BPF_ABS, offset + (uint32_t)i);
+		jump(p, BPF_JEQ, word(b + i), 0,
+		    (uint8_t)(2 * ((len - i) / 4) - 1));
+	}
+	stmt(p, BPF_RET | BPF_K, VRS_READ_MAX);
+}
+
+static void
+filter_build(
+    const struct vrs *v, uint16_t id, uint8_t family, struct program *p)
+{
+	static const uint8_t all4[4] = {224, 0, 0, 18};
+	static const uint8_t all6[16] = {0xff, 0x02, [15] = 0x12};
+	bool v4 = family == 4;
+	uint32_t src = v4 ? 14 + 12 : 14 + 8, dst = v4 ? 14 + 16 : 14 + 24;
+	size_t len = v4 ? 4 : 16;
+	uint16_t i;
+
+	p->n = 0;
+	/* Not what another machine gets, nor what this one sends. */
+	stmt(p, BPF_LD | BPF_W | BPF_ABS,
+	    (uint32_t)(SKF_AD_OFF + SKF_AD_PKTTYPE));
+	jump(p, BPF_JGT, PACKET_MULTICAST, 0, 1);
+	stmt(p, BPF_RET | BPF_K, 0);
+	/* A VLAN above this interface is another one. */
+	must_be(p, BPF_W, (uint32_t)(SKF_AD_OFF + SKF_AD_IFINDEX),
+	    v->ifs[id].facts.ifindex);
+	must_be(p, BPF_B, v4 ? 14 + 9 : 14 + 6, ADVERT_PROTO);
+	if (v->ifs[id].conf.multicast)
+		pass_if(p, dst, v4 ? all4 : all6, len);
+	for (i = 0; i < v->n_peers; i++)
+		if (v->peers[i].iface == id && v->peers[i].family == family)
+			pass_if(p, src, v->peers[i].bytes, len);
+	stmt(p, BPF_RET | BPF_K, 0);
+}
+
+/* Receiving. */
+
+/*
+ * When the kernel got a packet: its stamp is of the wall clock, so take its
+ * age, unless that cannot be.
+ */
+static monotime_t
+stamp(struct msghdr *m, monotime_t now, const struct timespec *wall)
+{
+	const struct cmsghdr *c;
+	struct timespec ts;
+	int64_t age;
+
+	for (c = CMSG_FIRSTHDR(m); c != NULL;
+	     c = CMSG_NXTHDR(m, (struct cmsghdr *)(uintptr_t)c)) {
+		if (c->cmsg_level != SOL_SOCKET ||
+		    c->cmsg_type != SCM_TIMESTAMPNS)
+			continue;
+		memcpy(&ts, CMSG_DATA(c), sizeof(ts));
+		age = (int64_t)(wall->tv_sec - ts.tv_sec) * 1000000 +
+		      (wall->tv_nsec - ts.tv_nsec) / 1000;
+		if (age > 0 && age < STAMP_MAX_US)
+			return mt_add_us(now, -age);
+	}
+	return now;
+}
+
+/* Room for one call of recvmmsg. */
+struct batch {
+	struct mmsghdr m[READ_BATCH];
+	struct iovec iov[READ_BATCH];
+	struct sockaddr_ll from[READ_BATCH];
+	union {
+		struct cmsghdr align;
+		char room[CMSG_SPACE(sizeof(struct timespec))];
+	} control[READ_BATCH];
+	uint8_t frame[READ_BATCH][VRS_READ_MAX];
+};
+
+static void
+batch_ready(struct batch *b)
+{
+	unsigned i;
+
+	for (i = 0; i < READ_BATCH; i++) {
+		b->iov[i] = (struct iovec){b->frame[i], VRS_READ_MAX};
+		b->m[i].msg_hdr = (struct msghdr){
+		    .msg_name = &b->from[i],
+		    .msg_namelen = sizeof(b->from[i]),
+		    .msg_iov = &b->iov[i],
+		    .msg_iovlen = 1,
+		    .msg_control = &b->control[i],
+		    .msg_controllen = sizeof(b->control[i]),
+		};
+	}
+}
+
+static void
+deliver(struct vrs *v, uint16_t id, struct batch *b, unsigned i, monotime_t now,
+    const struct timespec *wall)
+{
+	size_t len = b->m[i].msg_len;
+
+	if (b->from[i].sll_pkttype == PACKET_OUTGOING || len <= ETH_HLEN)
+		return;
+	v->stats.received++;
+	v->cb.packet(v->ctx, id, b->frame[i] + 6, b->frame[i] + ETH_HLEN,
+	    len - ETH_HLEN, stamp(&b->m[i].msg_hdr, now, wall));
+}
+
+static void
+ear_read(struct ear *e)
+{
+	struct vrs *v = e->vrs;
+	struct batch *b = v->batch;
+	struct timespec wall;
+	monotime_t now;
+	int rounds = READ_ROUNDS, n, i;
+
+	while (e->fd >= 0 && rounds-- > 0) {
+		batch_ready(b);
+		n = recvmmsg(e->fd, b->m, READ_BATCH, MSG_DONTWAIT, NULL);
+		if (n <= 0)
+			break; /* an error is that of the interface, too */
+		clock_gettime(CLOCK_REALTIME, &wall);
+		now = loop_now();
+		for (i = 0; i < n; i++)
+			deliver(v, e->id, b, (unsigned)i, now, &wall);
+		if (n < READ_BATCH)
+			break;
+	}
+}
+
+static int
+on_packet(sd_event_source *src, int fd, uint32_t revents, void *ctx)
+{
+	struct ear *e = ctx;
+
+	(void)src, (void)revents;
+	ASSERT(fd == e->fd && !e->vrs->reading);
+	e->vrs->reading = true;
+	ear_read(e);
+	e->vrs->reading = false;
+	return 0;
+}
+
+void
+vrs_read(struct vrs *v)
+{
+	uint16_t i;
+
+	ASSERT(!v->reading);
+	v->reading = true;
+	for (i = 0; i < v->n_ifs; i++) {
+		ear_read(&v->ifs[i].ear4);
+		ear_read(&v->ifs[i].ear6);
+	}
+	v->reading = false;
+}
+
+static void
+ear_close(struct ear *e)
+{
+	sd_event_source_disable_unref(e->src);
+	e->src = NULL;
+	if (e->fd >= 0)
+		close(e->fd);
+	if (e->group >= 0)
+		close(e->group);
+	e->fd = e->group = -1;
+	e->ifindex = 0;
+}
+
+/* The hardware's group; and a real join, so that switches know. */
+static int
+ear_join(struct ear *e, uint8_t family, uint32_t ifindex)
+{
+	struct packet_mreq pm = {
+	    .mr_ifindex = (int)ifindex,
+	    .mr_type = PACKET_MR_MULTICAST,
+	    .mr_alen = 6,
+	};
+	const struct ip_mreqn m4 = {
+	    .imr_multiaddr = {htonl(0xe0000012)}, .imr_ifindex = (int)ifindex};
+	struct ipv6_mreq m6 = {.ipv6mr_interface = ifindex};
+	bool v4 = family == 4;
+
+	memcpy(pm.mr_address,
+	    v4 ? (uint8_t[6]){0x01, 0x00, 0x5e, 0, 0, 0x12}
+	       : (uint8_t[6]){0x33, 0x33, 0, 0, 0, 0x12},
+	    6);
+	inet_pton(AF_INET6, "ff02::12", &m6.ipv6mr_multiaddr);
+	e->group =
+	    socket(v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (e->group < 0 || setsockopt(e->fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP,
+				&pm, sizeof(pm)) < 0)
+		return -1;
+	return v4 ? setsockopt(e->group, IPPROTO_IP, IP_ADD_MEMBERSHIP, &m4,
+			sizeof(m4))
+		  : setsockopt(e->group, IPPROTO_IPV6, IPV6_JOIN_GROUP, &m6,
+			sizeof(m6));
+}
+
+static int
+ear_open(struct vrs *v, struct ear *e, uint8_t family)
+{
+	const struct iface *f = &v->ifs[e->id];
+	struct sockaddr_ll to = {
+	    .sll_family = AF_PACKET,
+	    .sll_protocol = htons(family == 4 ? ETH_P_IP : ETH_P_IPV6),
+	    .sll_ifindex = (int)f->facts.ifindex,
+	};
+	struct program p;
+	struct sock_fprog prog = {0, p.f};
+	int on = 1, size = RCVBUF, r;
+
+	filter_build(v, e->id, family, &p);
+	prog.len = p.n;
+	/* No protocol until the filter is there: no flood in between. */
+	e->fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (e->fd < 0 ||
+	    setsockopt(
+		e->fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog)) < 0 ||
+	    setsockopt(e->fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on)) <
+		0 ||
+	    bind(e->fd, (struct sockaddr *)&to, sizeof(to)) < 0)
+		return -1;
+	setsockopt(e->fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
+	if (f->conf.multicast && ear_join(e, family, f->facts.ifindex) < 0)
+		return -1;
+	r = sd_event_add_io(v->event, &e->src, e->fd, EPOLLIN, on_packet, e);
+	if (r >= 0)
+		r = sd_event_source_set_priority(e->src, LOOP_HEARTBEAT);
+	if (r < 0)
+		errno = -r;
+	return r < 0 ? -1 : 0;
+}
+
+static int
+ear_bind(struct vrs *v, struct ear *e, uint8_t family)
+{
+	const struct iface *f = &v->ifs[e->id];
+	uint32_t suppressed;
+	int saved;
+
+	if (e->ifindex == f->facts.ifindex)
+		return 0;
+	ear_close(e);
+	if (!f->facts.has_mac)
+		return 0;
+	if (ear_open(v, e, family) == 0) {
+		e->ifindex = f->facts.ifindex;
+		return 0;
+	}
+	saved = errno;
+	if (log_allowed(&v->bind_limit, loop_now(), &suppressed))
+		log_warn(
+		    "interface %s: adverts of IPv%d", f->conf.name, family);
+	ear_close(e);
+	errno = saved;
+	return -1;
+}
+
+int
+vrs_bind(struct vrs *v, uint16_t id)
+{
+	struct iface *f = &v->ifs[id];
+	int r = 0;
+
+	/* One family without the other is better than none. */
+	if (f->conf.want4)
+		r = ear_bind(v, &f->ear4, 4);
+	if (f->conf.want6 && ear_bind(v, &f->ear6, 6) < 0)
+		r = -1;
+	return r;
+}
+
+/* Sending. */
+
+void
+vrs_send(struct vrs *v, uint16_t id, const uint8_t *frame, size_t len)
+{
+	struct sockaddr_ll *to;
+
+	ASSERT(id < v->n_ifs && len > ETH_HLEN && len <= VRS_FRAME_MAX);
+	if (v->ifs[id].facts.ifindex == 0) {
+		v->stats.send_unbound++;
+		return;
+	}
+	if (v->n_queued == VRS_QUEUE || v->queued_bytes + len > QUEUE_BYTES)
+		vrs_flush(v);
+	to = &v->to[v->n_queued];
+	*to = (struct sockaddr_ll){
+	    .sll_family = AF_PACKET,
+	    .sll_ifindex = (int)v->ifs[id].facts.ifindex,
+	    .sll_halen = 6,
+	};
+	/* So that the egress hook knows what it is looking at. */
+	memcpy(&to->sll_protocol, frame + 12, 2);
+	memcpy(to->sll_addr, frame, 6);
+	memcpy(v->bytes + v->queued_bytes, frame, len);
+	v->iov[v->n_queued] = (struct iovec){v->bytes + v->queued_bytes, len};
+	v->out_msgs[v->n_queued].msg_hdr = (struct msghdr){
+	    .msg_name = to,
+	    .msg_namelen = sizeof(*to),
+	    .msg_iov = &v->iov[v->n_queued],
+	    .msg_iovlen = 1,
+	};
+	v->n_queued++;
+	v->queued_bytes += len;
+}
+
+static void
+send_failed(struct vrs *v, int ifindex)
+{
+	uint32_t suppressed;
+	int saved = errno;
+	uint16_t i;
+
+	v->stats.send_failed++;
+	if (!log_allowed(&v->send_limit, loop_now(), &suppressed))
+		return;
+	for (i = 0; i < v->n_ifs; i++)
+		if ((int)v->ifs[i].facts.ifindex == ifindex)
+			break;
+	log_warnx("interface %s: advert not sent: %s (%u more before)",
+	    i < v->n_ifs ? v->ifs[i].conf.name : "?", strerror(saved),
+	    suppressed);
+}
+
+void
+vrs_flush(struct vrs *v)
+{
+	unsigned at = 0;
+
+	while (at < v->n_queued) {
+		int n = sendmmsg(
+		    v->out, v->out_msgs + at, v->n_queued - at, MSG_DONTWAIT);
+
+		v->stats.send_calls++;
+		if (n > 0) {
+			v->stats.sent += (unsigned)n;
+			at += (unsigned)n;
+			continue;
+		}
+		if (errno == EINTR)
+			continue;
+		/* The next ones may have another interface. */
+		send_failed(v, v->to[at].sll_ifindex);
+		at++;
+	}
+	v->n_queued = 0;
+	v->queued_bytes = 0;
+}
+
+/* Beginning and end. */
+
+/*
+ * Adverts by unicast would be answered with an ICMP error if nobody wanted
+ * them, and the packet sockets do not count.
+ */
+static int
+catcher(int family)
+{
+	struct sock_filter none[] = {BPF_STMT(BPF_RET | BPF_K, 0)};
+	struct sock_fprog prog = {NITEMS(none), none};
+	int fd = socket(family, SOCK_RAW | SOCK_CLOEXEC, ADVERT_PROTO);
+
+	if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog,
+			   sizeof(prog)) < 0) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static int
+open_sockets(struct vrs *v)
+{
+	int size = SNDBUF, prio = TC_PRIO_CONTROL;
+
+	/* Protocol 0: it never receives. */
+	v->out = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+	v->catch4 = catcher(AF_INET);
+	v->catch6 = catcher(AF_INET6);
+	if (v->out < 0 || v->catch4 < 0 ||
+	    (v->catch6 < 0 && errno != EAFNOSUPPORT))
+		return -1;
+	setsockopt(v->out, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
+	setsockopt(v->out, SOL_SOCKET, SO_PRIORITY, &prio, sizeof(prio));
+	return 0;
+}
+
+static int
+copy_conf(struct vrs *v, const struct vrs_conf *conf)
+{
+	uint16_t i;
+
+	ASSERT(conf->n_ifaces <= VRS_IFS_MAX);
+	v->n_ifs = conf->n_ifaces;
+	for (i = 0; i < v->n_ifs; i++) {
+		struct iface *f = &v->ifs[i];
+
+		f->conf = conf->ifaces[i];
+		f->ear4 = f->ear6 =
+		    (struct ear){.vrs = v, .id = i, .fd = -1, .group = -1};
+	}
+	v->n_peers = conf->n_peers;
+	v->n_own = conf->n_own;
+	v->peers = calloc(conf->n_peers + 1u, sizeof(*v->peers));
+	v->own = calloc(conf->n_own + 1u, sizeof(*v->own));
+	v->bytes = malloc(QUEUE_BYTES);
+	v->batch = malloc(sizeof(*v->batch));
+	if (v->peers == NULL || v->own == NULL || v->bytes == NULL ||
+	    v->batch == NULL)
+		return -1;
+	if (conf->n_peers > 0)
+		memcpy(
+		    v->peers, conf->peers, conf->n_peers * sizeof(*v->peers));
+	if (conf->n_own > 0)
+		memcpy(v->own, conf->own, conf->n_own * sizeof(*v->own));
+	return 0;
+}
+
+/* More than the filter has room for. */
+static int
+check_peers(const struct vrs *v)
+{
+	unsigned n[VRS_IFS_MAX][2] = {{0}};
+	uint16_t i;
+
+	for (i = 0; i < v->n_peers; i++) {
+		ASSERT(v->peers[i].iface < v->n_ifs);
+		if (++n[v->peers[i].iface][v->peers[i].family == 6] >
+		    PEERS_MAX) {
+			errno = E2BIG;
+			return -1;
+		}
+	}
+	return 0;
+}
+
+struct vrs *
+vrs_new(sd_event *event, const struct vrs_conf *conf, const struct vrs_cb *cb,
+    void *ctx, char *err, size_t err_size)
+{
+	struct vrs *v = calloc(1, sizeof(*v));
+	const char *what = "memory";
+	int saved;
+
+	if (v != NULL) {
+		v->cb = *cb;
+		v->ctx = ctx;
+		v->event = event;
+		v->out = v->catch4 = v->catch6 = -1;
+		if (copy_conf(v, conf) == 0 && (what = "peers") != NULL &&
+		    check_peers(v) == 0 && (what = "sockets") != NULL &&
+		    open_sockets(v) == 0 && (what = "rtnetlink") != NULL &&
+		    vrs_facts_open(v) == 0)
+			return v;
+	}
+	saved = errno;
+	snprintf(err, err_size, "adverts: %s: %s", what, strerror(saved));
+	vrs_free(v);
+	errno = saved;
+	return NULL;
+}
+
+void
+vrs_free(struct vrs *v)
+{
+	uint16_t i;
+
+	if (v == NULL)
+		return;
+	for (i = 0; i < v->n_ifs; i++) {
+		ear_close(&v->ifs[i].ear4);
+		ear_close(&v->ifs[i].ear6);
+	}
+	vrs_facts_close(v);
+	if (v->out >= 0)
+		close(v->out);
+	if (v->catch4 >= 0)
+		close(v->catch4);
+	if (v->catch6 >= 0)
+		close(v->catch6);
+	free(v->peers);
+	free(v->own);
+	free(v->bytes);
+	free(v->batch);
+	free(v);
+}
+
+const struct vrs_iface *
+vrs_iface(const struct vrs *v, uint16_t id)
+{
+	ASSERT(id < v->n_ifs);
+	return &v->ifs[id].facts;
+}
+
+void
+vrs_stats(const struct vrs *v, struct vrs_stats *s)
+{
+	*s = v->stats;
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the files of the advert sockets share.
+ */
+#ifndef VR_SOCK_INT_H
+#define VR_SOCK_INT_H
+
+#include <linux/if_packet.h>
+#include <sys/socket.h>
+
+#include <libmnl/libmnl.h>
+
+#include "log.h"
+#include "loop.h"
+#include "vr_sock.h"
+
+enum {
+	ADVERT_PROTO = 112,
+	VRS_READ_MAX = 4096, /* of a frame that is read */
+	VRS_QUEUE = 512, /* frames in one call; the kernel takes 1024 */
+};
+
+struct ear {
+	struct vrs *vrs; /* borrowed */
+	uint16_t id; /* of the interface */
+	uint32_t ifindex; /* that it is bound to; 0: none */
+	int fd; /* owned; -1: none */
+	int group; /* owned; -1: none; keeps the membership */
+	sd_event_source *src; /* owned */
+};
+
+struct iface {
+	struct vrs_iface_conf conf;
+	struct vrs_iface facts; /* as the kernel last told */
+	struct vrs_iface told; /* as the caller knows */
+	bool was_told;
+	struct ear ear4, ear6;
+};
+
+struct batch;
+struct vrs {
+	struct vrs_cb cb;
+	void *ctx; /* borrowed */
+	sd_event *event; /* borrowed */
+	int out, catch4, catch6; /* owned */
+	struct vrs_addr *peers, *own; /* owned */
+	uint16_t n_peers, n_own;
+	struct batch *batch; /* owned */
+	bool reading;
+
+	/* What is known of the interfaces (vr_facts.c). */
+	struct mnl_socket *ask, *mon; /* owned */
+	sd_event_source *mon_src, *defer_src; /* owned */
+	struct loop_timer *retry; /* owned */
+	char *buf; /* owned */
+	uint32_t seq;
+	bool links_stale, addrs_stale;
+	uint16_t n_ifs;
+	struct iface ifs[VRS_IFS_MAX];
+
+	/* The queue. */
+	uint8_t *bytes; /* owned */
+	size_t queued_bytes;
+	unsigned n_queued;
+	struct sockaddr_ll to[VRS_QUEUE];
+	struct iovec iov[VRS_QUEUE];
+	struct mmsghdr out_msgs[VRS_QUEUE];
+
+	struct log_limit send_limit, bind_limit;
+	struct vrs_stats stats;
+};
+
+/*
+ * vr_sock.c: the ears of an interface are on the one that there is now.  0, or
+ * -1 and errno if one of them could not be put there.
+ */
+int vrs_bind(struct vrs *, uint16_t id);
+
+/* vr_facts.c: 0, or -1 and errno. */
+int vrs_facts_open(struct vrs *);
+void vrs_facts_close(struct vrs *);
+
+#endif
