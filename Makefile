@@ -46,6 +46,14 @@ CODEC := \
 	src/conf_print_router.c \
 	src/conf_router.c \
 	src/conf_print_arbiter.c \
+	src/import.c \
+	src/import_lex.c \
+	src/import_keepalived.c \
+	src/import_keepalived_address.c \
+	src/import_keepalived_build.c \
+	src/import_keepalived_instance.c \
+	src/import_keepalived_track.c \
+	src/import_keepalived_use.c \
 	src/fence_agent.c \
 	src/lockdisk_slot.c \
 	src/lockdisk_vote.c \
