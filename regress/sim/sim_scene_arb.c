@@ -574,6 +574,10 @@ R9_direct_cables(struct world *w)
 	expect(w, run_till(w, bravo_runs, 5000), "bravo runs the service");
 	expect(w, self_of(bravo(w)) == MB_ALONE && runs_on(w, 1) == 1,
 	    "and the address: it is not isolated");
+	operator(bravo(w), ND_OP_SEED, -1, 1);
+	run_ms(w, 1000);
+	expect(w, w->op_code == 0 && strstr(w->op_text, "already") != NULL,
+	    "nobody needs to seed it: %s", w->op_text);
 	scene_end(w);
 }
 
