@@ -39,6 +39,7 @@ struct place {
 
 struct svc_addr {
 	struct vip_addr_conf conf;
+	uint16_t link; /* its home's index in links */
 	struct place places[PLACES];
 	bool wanted; /* added and not deleted by us since */
 	bool told; /* stripped() was called for this absence */
@@ -48,6 +49,7 @@ struct watch {
 	char name[16];
 	uint32_t ifindex; /* 0: not there */
 	bool up, known, changed;
+	bool thinned; /* had removed an IPv4 address since the last tell */
 };
 
 struct vip_addr {
@@ -95,12 +97,7 @@ place_heard(struct svc_addr *a, uint32_t ifindex, uint8_t prefix, bool there)
 static uint32_t
 home(const struct vip_addr *va, const struct svc_addr *a)
 {
-	uint16_t i;
-
-	for (i = 0; i < va->n_links; i++)
-		if (strcmp(va->links[i].name, a->conf.ifname) == 0)
-			return va->links[i].ifindex;
-	return 0;
+	return a->link < va->n_links ? va->links[a->link].ifindex : 0;
 }
 
 static bool
@@ -306,49 +303,6 @@ drain(struct vip_addr *va)
 		relearn(va);
 }
 
-/* Tells the caller; only ever from the loop. */
-static void
-tell(struct vip_addr *va)
-{
-	uint16_t i;
-
-	for (i = 0; i < va->n_links; i++) {
-		struct watch *w = &va->links[i];
-
-		if (!w->changed)
-			continue;
-		w->changed = false;
-		va->cb.carrier(va->ctx, w->name, w->up);
-	}
-	for (i = 0; i < va->n; i++) {
-		struct svc_addr *a = &va->addrs[i];
-		bool gone = a->wanted && !at_home(va, a);
-
-		if (gone && !a->told)
-			va->cb.stripped(va->ctx, i);
-		a->told = gone;
-	}
-}
-
-static int
-on_mon(sd_event_source *src, int fd, uint32_t revents, void *ctx)
-{
-	struct vip_addr *va = ctx;
-
-	(void)src, (void)fd, (void)revents;
-	drain(va);
-	tell(va);
-	return 0;
-}
-
-static int
-on_defer(sd_event_source *src, void *ctx)
-{
-	(void)src;
-	tell(ctx);
-	return 0;
-}
-
 /* Sends one request and reads its answer, which is there when it is sent. */
 static int
 ask(struct vip_addr *va, struct nlmsghdr *nlh)
@@ -400,6 +354,78 @@ change(struct vip_addr *va, const struct svc_addr *a, uint16_t type,
 	return ask(va, nlh);
 }
 
+/*
+ * With the first IPv4 address of a subnet the kernel removes the others (unless
+ * promote_secondaries is set).  What was lost by our own hand is put back.
+ */
+static bool
+put_back(struct vip_addr *va, struct svc_addr *a)
+{
+	struct watch *w = &va->links[a->link];
+
+	if (w->ifindex == 0 || !w->thinned || a->conf.family != 4 ||
+	    change(va, a, RTM_NEWADDR, w->ifindex, a->conf.prefix) < 0)
+		return false;
+	place_heard(a, w->ifindex, a->conf.prefix, true);
+	return true;
+}
+
+/* Tells the caller; only ever from the loop. */
+static void
+tell(struct vip_addr *va)
+{
+	uint16_t i;
+
+	for (i = 0; i < va->n_links; i++) {
+		struct watch *w = &va->links[i];
+
+		if (!w->changed)
+			continue;
+		w->changed = false;
+		va->cb.carrier(va->ctx, w->name, w->up);
+	}
+	for (i = 0; i < va->n; i++) {
+		struct svc_addr *a = &va->addrs[i];
+		bool gone = a->wanted && !at_home(va, a) && !put_back(va, a);
+
+		if (gone && !a->told)
+			va->cb.stripped(va->ctx, i);
+		a->told = gone;
+	}
+	for (i = 0; i < va->n_links; i++)
+		va->links[i].thinned = false;
+}
+
+static int
+on_mon(sd_event_source *src, int fd, uint32_t revents, void *ctx)
+{
+	struct vip_addr *va = ctx;
+
+	(void)src, (void)fd, (void)revents;
+	drain(va);
+	tell(va);
+	return 0;
+}
+
+static int
+on_defer(sd_event_source *src, void *ctx)
+{
+	(void)src;
+	drain(ctx);
+	tell(ctx);
+	return 0;
+}
+
+static void
+thinned(struct vip_addr *va, uint32_t ifindex)
+{
+	uint16_t i;
+
+	for (i = 0; i < va->n_links; i++)
+		if (va->links[i].ifindex == ifindex)
+			va->links[i].thinned = true;
+}
+
 /* Removes it where it is, except from one place.  Counts them. */
 static int
 remove_places(struct vip_addr *va, struct svc_addr *a, uint32_t keep)
@@ -413,9 +439,10 @@ remove_places(struct vip_addr *va, struct svc_addr *a, uint32_t keep)
 		if (p.ifindex == 0 ||
 		    (p.ifindex == keep && p.prefix == a->conf.prefix))
 			continue;
-		if (change(va, a, RTM_DELADDR, p.ifindex, p.prefix) == 0)
+		if (change(va, a, RTM_DELADDR, p.ifindex, p.prefix) == 0) {
 			removed++;
-		else if (errno != EADDRNOTAVAIL && errno != ENODEV)
+			thinned(va, p.ifindex);
+		} else if (errno != EADDRNOTAVAIL && errno != ENODEV)
 			return -1;
 		a->places[i].ifindex = 0;
 	}
@@ -484,6 +511,7 @@ vip_addr_carrier(const struct vip_addr *va, const char *ifname)
 	return false;
 }
 
+/* Its index in links, or -1. */
 static int
 watch_add(struct vip_addr *va, const char *name)
 {
@@ -491,13 +519,13 @@ watch_add(struct vip_addr *va, const char *name)
 
 	for (i = 0; i < va->n_links; i++)
 		if (strcmp(va->links[i].name, name) == 0)
-			return 0;
+			return i;
 	if (va->n_links == LINKS_MAX) {
 		errno = E2BIG;
 		return -1;
 	}
 	strlcpy(va->links[va->n_links++].name, name, sizeof(va->links[0].name));
-	return 0;
+	return i;
 }
 
 static struct mnl_socket *
@@ -559,14 +587,17 @@ vip_addr_new(sd_event *event, const struct vip_addr_conf *addrs, uint16_t n,
 	va->cb = *cb;
 	va->ctx = ctx;
 	va->n = n;
-	for (i = 0; i < n && r == 0; i++) {
+	for (i = 0; i < n && r >= 0; i++) {
 		va->addrs[i].conf = addrs[i];
-		if (addrs[i].family != 0)
-			r = watch_add(va, addrs[i].ifname);
+		va->addrs[i].link = LINKS_MAX;
+		if (addrs[i].family == 0)
+			continue;
+		r = watch_add(va, addrs[i].ifname);
+		va->addrs[i].link = (uint16_t)r;
 	}
-	for (i = 0; i < n_watch && r == 0; i++)
+	for (i = 0; i < n_watch && r >= 0; i++)
 		r = watch_add(va, watch[i]);
-	if (r == 0 && setup(va, event) == 0)
+	if (r >= 0 && setup(va, event) == 0)
 		return va;
 	saved = errno;
 	snprintf(err, err_size, "addresses: rtnetlink: %s", strerror(saved));

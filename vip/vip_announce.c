@@ -22,6 +22,8 @@
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 
+#include "log.h"
+#include "loop.h"
 #include "vip_announce.h"
 #include "vip_packet.h"
 
@@ -29,6 +31,8 @@ enum {
 	/* Per address a comparison and a return; the rest is the prelude. */
 	FILTER_MAX = 2 * HAD_ADDRESSES_MAX + 16,
 	FRAME_MAX = 2048,
+	QUEUE = 128, /* frames in one call */
+	SNDBUF = 4 * 1024 * 1024, /* all addresses at once */
 	READ_ROUNDS = 64, /* bounded work per wake-up */
 };
 
@@ -37,13 +41,36 @@ struct ear {
 	sd_event_source *src; /* owned */
 };
 
+/* An interface; what is known of it is asked once in each turn. */
+struct port {
+	char name[16];
+	bool asked;
+	int index; /* 0: not there, or not Ethernet */
+	int error; /* then: why */
+	uint8_t mac[6];
+};
+
+struct entry {
+	struct vip_addr_conf conf;
+	uint16_t port;
+};
+
 struct vip_announce {
 	struct vip_announce_cb cb;
 	void *ctx; /* borrowed */
 	int out; /* owned: sends, and asks about interfaces */
 	struct ear arp, na;
+	sd_event_source *defer; /* owned; sends what is queued */
+	unsigned queued;
+	uint8_t frames[QUEUE][VIP_PACKET_MAX];
+	struct iovec iov[QUEUE];
+	struct sockaddr_ll to[QUEUE];
+	struct mmsghdr msgs[QUEUE];
+	struct log_limit limit;
+	uint16_t n_ports;
+	struct port ports[HAD_ADDRESSES_MAX];
 	uint16_t n;
-	struct vip_addr_conf addrs[]; /* n */
+	struct entry addrs[]; /* n */
 };
 
 /*
@@ -74,9 +101,9 @@ filter_build(
 	n = family == 4 ? NITEMS(arp) : NITEMS(na);
 	memcpy(f, family == 4 ? arp : na, n * sizeof(*f));
 	for (i = 0; i < va->n; i++) {
-		const uint8_t *b = va->addrs[i].bytes + at;
+		const uint8_t *b = va->addrs[i].conf.bytes + at;
 
-		if (va->addrs[i].family != family)
+		if (va->addrs[i].conf.family != family)
 			continue;
 		f[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
 		    (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 |
@@ -90,41 +117,58 @@ filter_build(
 	return n;
 }
 
-/* The interface's index and hardware address; -1 if it has no Ethernet one. */
+/* The interface's index and hardware address, or why not. */
 static int
-iface(
-    const struct vip_announce *va, const char *name, int *index, uint8_t mac[6])
+port_ask(const struct vip_announce *va, struct port *p)
 {
 	struct ifreq ifr = {0};
+	int index;
 
-	strlcpy(ifr.ifr_name, name, sizeof(ifr.ifr_name));
+	p->asked = true;
+	p->index = 0;
+	strlcpy(ifr.ifr_name, p->name, sizeof(ifr.ifr_name));
 	if (ioctl(va->out, SIOCGIFINDEX, &ifr) < 0)
-		return -1;
-	*index = ifr.ifr_ifindex;
+		return errno;
+	index = ifr.ifr_ifindex;
 	if (ioctl(va->out, SIOCGIFHWADDR, &ifr) < 0)
-		return -1;
-	if (ifr.ifr_hwaddr.sa_family != ARPHRD_ETHER) {
-		errno = EAFNOSUPPORT;
-		return -1;
-	}
-	memcpy(mac, ifr.ifr_hwaddr.sa_data, 6);
+		return errno;
+	if (ifr.ifr_hwaddr.sa_family != ARPHRD_ETHER)
+		return EAFNOSUPPORT;
+	memcpy(p->mac, ifr.ifr_hwaddr.sa_data, 6);
+	p->index = index;
 	return 0;
+}
+
+static const struct port *
+port_of(struct vip_announce *va, uint16_t i)
+{
+	struct port *p = &va->ports[i];
+
+	if (!p->asked)
+		p->error = port_ask(va, p);
+	return p;
+}
+
+/* The next turn must ask again. */
+static void
+ports_forget(struct vip_announce *va)
+{
+	uint16_t i;
+
+	for (i = 0; i < va->n_ports; i++)
+		va->ports[i].asked = false;
 }
 
 /* Another port of this machine on the same segment is no stranger. */
 static bool
-is_ours(const struct vip_announce *va, const uint8_t mac[6])
+is_ours(struct vip_announce *va, const uint8_t mac[6])
 {
-	uint8_t own[6];
-	int index;
 	uint16_t i;
 
-	for (i = 0; i < va->n; i++) {
-		if (i > 0 &&
-		    strcmp(va->addrs[i].ifname, va->addrs[i - 1].ifname) == 0)
-			continue;
-		if (iface(va, va->addrs[i].ifname, &index, own) == 0 &&
-		    memcmp(own, mac, 6) == 0)
+	for (i = 0; i < va->n_ports; i++) {
+		const struct port *p = port_of(va, i);
+
+		if (p->index != 0 && memcmp(p->mac, mac, 6) == 0)
 			return true;
 	}
 	return false;
@@ -137,12 +181,12 @@ claimed(struct vip_announce *va, const struct vip_claim *c, int ifindex)
 	uint16_t i;
 
 	for (i = 0; i < va->n; i++) {
-		const struct vip_addr_conf *a = &va->addrs[i];
+		const struct vip_addr_conf *a = &va->addrs[i].conf;
 
 		/* Only its own segment counts. */
 		if (a->family == c->family &&
 		    memcmp(a->bytes, c->ip, len) == 0 &&
-		    (int)if_nametoindex(a->ifname) == ifindex &&
+		    port_of(va, va->addrs[i].port)->index == ifindex &&
 		    !is_ours(va, c->mac))
 			va->cb.conflict(va->ctx, i, c->mac);
 	}
@@ -172,7 +216,83 @@ on_frame(sd_event_source *src, int fd, uint32_t revents, void *ctx)
 			continue;
 		claimed(va, &c, from.sll_ifindex);
 	}
+	ports_forget(va);
 	return 0;
+}
+
+void
+vip_announce_flush(struct vip_announce *va)
+{
+	unsigned at = 0;
+	uint32_t suppressed;
+
+	while (at < va->queued) {
+		int n = sendmmsg(
+		    va->out, va->msgs + at, va->queued - at, MSG_DONTWAIT);
+
+		if (n > 0) {
+			at += (unsigned)n;
+			continue;
+		}
+		if (errno == EINTR)
+			continue;
+		/* The next ones may have another interface. */
+		if (log_allowed(&va->limit, loop_now(), &suppressed))
+			log_warn(
+			    "announcements: not sent, %u before", suppressed);
+		at++;
+	}
+	va->queued = 0;
+	ports_forget(va);
+}
+
+static int
+on_defer(sd_event_source *src, void *ctx)
+{
+	(void)src;
+	vip_announce_flush(ctx);
+	return 0;
+}
+
+/* Room for a frame of the queue, to be sent by this port. */
+static uint8_t *
+put(struct vip_announce *va, const struct port *p, uint16_t proto, size_t len)
+{
+	unsigned i;
+
+	if (va->queued == QUEUE)
+		vip_announce_flush(va);
+	i = va->queued++;
+	va->iov[i] = (struct iovec){va->frames[i], len};
+	va->to[i] = (struct sockaddr_ll){
+	    .sll_family = AF_PACKET,
+	    .sll_ifindex = p->index,
+	    /* So that the guard knows what it is looking at. */
+	    .sll_protocol = htons(proto),
+	    .sll_halen = 6,
+	};
+	va->msgs[i].msg_hdr = (struct msghdr){
+	    .msg_name = &va->to[i],
+	    .msg_namelen = sizeof(va->to[i]),
+	    .msg_iov = &va->iov[i],
+	    .msg_iovlen = 1,
+	};
+	return va->frames[i];
+}
+
+static void
+put_arp(
+    struct vip_announce *va, const struct port *p, int op, const uint8_t *bytes)
+{
+	vip_arp_encode(put(va, p, ETH_P_ARP, VIP_ARP_LEN), op, p->mac, bytes);
+}
+
+static void
+put_na(struct vip_announce *va, const struct port *p, const uint8_t *bytes,
+    bool router)
+{
+	vip_na_encode(
+	    put(va, p, ETH_P_IPV6, VIP_NA_LEN), p->mac, bytes, router);
 }
 
 static int
@@ -215,9 +335,42 @@ has_family(const struct vip_announce *va, uint8_t family)
 	uint16_t i;
 
 	for (i = 0; i < va->n; i++)
-		if (va->addrs[i].family == family)
+		if (va->addrs[i].conf.family == family)
 			return true;
 	return false;
+}
+
+static uint16_t
+port_add(struct vip_announce *va, const char *name)
+{
+	uint16_t i;
+
+	for (i = 0; i < va->n_ports; i++)
+		if (strcmp(va->ports[i].name, name) == 0)
+			return i;
+	strlcpy(va->ports[i].name, name, sizeof(va->ports[i].name));
+	va->n_ports++;
+	return i;
+}
+
+static int
+out_open(struct vip_announce *va, sd_event *event)
+{
+	int size = SNDBUF, r;
+
+	/* Protocol 0: it never receives. */
+	va->out = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+	if (va->out < 0)
+		return -1;
+	setsockopt(va->out, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
+	r = sd_event_add_defer(event, &va->defer, on_defer, va);
+	if (r >= 0)
+		r = sd_event_source_set_priority(va->defer, LOOP_TIMER);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(va->defer, SD_EVENT_OFF);
+	if (r < 0)
+		errno = -r;
+	return r < 0 ? -1 : 0;
 }
 
 struct vip_announce *
@@ -225,6 +378,7 @@ vip_announce_new(sd_event *event, const struct vip_addr_conf *addrs, uint16_t n,
     const struct vip_announce_cb *cb, void *ctx, char *err, size_t err_size)
 {
 	struct vip_announce *va;
+	uint16_t i;
 	int saved;
 
 	ASSERT(n <= HAD_ADDRESSES_MAX);
@@ -236,12 +390,13 @@ vip_announce_new(sd_event *event, const struct vip_addr_conf *addrs, uint16_t n,
 	va->cb = *cb;
 	va->ctx = ctx;
 	va->n = n;
-	va->arp.fd = va->na.fd = -1;
-	if (n > 0)
-		memcpy(va->addrs, addrs, n * sizeof(*addrs));
-	/* Protocol 0: it never receives. */
-	va->out = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
-	if (va->out >= 0 &&
+	va->arp.fd = va->na.fd = va->out = -1;
+	for (i = 0; i < n; i++) {
+		va->addrs[i].conf = addrs[i];
+		if (addrs[i].family != 0)
+			va->addrs[i].port = port_add(va, addrs[i].ifname);
+	}
+	if (out_open(va, event) == 0 &&
 	    (!has_family(va, 4) || ear_open(va, &va->arp, 4, event) == 0) &&
 	    (!has_family(va, 6) || ear_open(va, &va->na, 6, event) == 0))
 		return va;
@@ -258,8 +413,10 @@ vip_announce_free(struct vip_announce *va)
 {
 	if (va == NULL)
 		return;
+	vip_announce_flush(va);
 	ear_close(&va->arp);
 	ear_close(&va->na);
+	sd_event_source_disable_unref(va->defer);
 	if (va->out >= 0)
 		close(va->out);
 	free(va);
@@ -283,43 +440,27 @@ is_router(const char *ifname)
 	return c != '0';
 }
 
-static int
-transmit(
-    const struct vip_announce *va, int index, const uint8_t *frame, size_t len)
-{
-	struct sockaddr_ll to = {
-	    .sll_family = AF_PACKET,
-	    .sll_ifindex = index,
-	    .sll_halen = 6,
-	};
-
-	/* So that the guard knows what it is looking at. */
-	memcpy(&to.sll_protocol, frame + 12, 2);
-	memcpy(to.sll_addr, frame, 6);
-	return sendto(va->out, frame, len, MSG_DONTWAIT, (struct sockaddr *)&to,
-		   sizeof(to)) == (ssize_t)len
-		   ? 0
-		   : -1;
-}
-
 int
 vip_announce_send(struct vip_announce *va, uint16_t id)
 {
 	const struct vip_addr_conf *a;
-	uint8_t frame[VIP_PACKET_MAX], mac[6];
-	int index;
+	const struct port *p;
 
-	ASSERT(id < va->n);
-	a = &va->addrs[id];
-	if (iface(va, a->ifname, &index, mac) < 0)
+	ASSERT(id < va->n && va->addrs[id].conf.family != 0);
+	a = &va->addrs[id].conf;
+	p = port_of(va, va->addrs[id].port);
+	if (p->index == 0) {
+		errno = p->error;
+		ports_forget(va);
 		return -1;
-	if (a->family == 6) {
-		vip_na_encode(frame, mac, a->bytes, is_router(a->ifname));
-		return transmit(va, index, frame, VIP_NA_LEN);
 	}
-	vip_arp_encode(frame, VIP_ARP_REQUEST, mac, a->bytes);
-	if (transmit(va, index, frame, VIP_ARP_LEN) < 0)
-		return -1;
-	vip_arp_encode(frame, VIP_ARP_REPLY, mac, a->bytes);
-	return transmit(va, index, frame, VIP_ARP_LEN);
+	if (a->family == 6)
+		put_na(va, p, a->bytes, is_router(a->ifname));
+	else {
+		put_arp(va, p, VIP_ARP_REQUEST, a->bytes);
+		put_arp(va, p, VIP_ARP_REPLY, a->bytes);
+	}
+	if (sd_event_source_set_enabled(va->defer, SD_EVENT_ONESHOT) < 0)
+		vip_announce_flush(va);
+	return 0;
 }

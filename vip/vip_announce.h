@@ -12,7 +12,8 @@
 
 struct vip_announce_cb {
 	/*
-	 * A machine with another hardware address claims id.  Called for each
+	 * A machine with another hardware address claims id; one that is on
+	 * an interface of this machine is none.  Called for each
 	 * packet, also while this node does not hold the address: the core
 	 * sorts it out.
 	 */
@@ -28,9 +29,12 @@ void vip_announce_free(struct vip_announce *);
 
 /*
  * Gratuitous ARP in request and reply form, or an unsolicited neighbour
- * advertisement.  The guard sees them like any packet and drops those of a
- * closed address.  0, or -1 and errno.
+ * advertisement.  They are queued, and leave together in few system calls at
+ * the end of this turn of the loop, or with vip_announce_flush.  The guard
+ * sees them like any packet and drops those of a closed address.  0, or -1
+ * and errno if there is no interface to send by; what fails later is logged.
  */
 int vip_announce_send(struct vip_announce *, uint16_t id);
+void vip_announce_flush(struct vip_announce *);
 
 #endif

@@ -163,6 +163,8 @@ put_manners(struct nlmsghdr *nlh, const struct mac_if *m)
 	mnl_attr_put_u32(nlh, IPV4_DEVCONF_RP_FILTER, 2);
 	/* Not for addresses of other interfaces. */
 	mnl_attr_put_u32(nlh, IPV4_DEVCONF_ARP_IGNORE, 1);
+	/* That the first address goes is no reason for the others to go. */
+	mnl_attr_put_u32(nlh, IPV4_DEVCONF_PROMOTE_SECONDARIES, 1);
 	mnl_attr_nest_end(nlh, conf);
 	mnl_attr_nest_end(nlh, family);
 	family = mnl_attr_nest_start(nlh, AF_INET6);

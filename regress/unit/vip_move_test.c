@@ -300,6 +300,166 @@ test_never_a_source(void **state)
 	    0);
 }
 
+static void
+nothing_lost(void *ctx, uint16_t id)
+{
+	(void)ctx, (void)id;
+}
+
+static void
+count_lost(void *ctx, uint16_t id)
+{
+	(void)id;
+	++*(int *)ctx;
+}
+
+static void
+nothing_moved(void *ctx, const char *ifname, bool up)
+{
+	(void)ctx, (void)ifname, (void)up;
+}
+
+static void
+nothing_claimed(void *ctx, uint16_t id, const uint8_t mac[6])
+{
+	(void)ctx, (void)id, (void)mac;
+}
+
+/* The client's ear for ARP, that holds many. */
+static int
+wide_ear(void)
+{
+	int fd = arp_socket(), size = 8 << 20;
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
+	return fd;
+}
+
+/* How many of 10.7.0.0/16 are claimed in both forms. */
+static uint8_t seen[256];
+
+static unsigned
+claims(int fd)
+{
+	uint8_t f[128];
+	unsigned i, n = 0;
+
+	while (recv(fd, f, sizeof(f), MSG_DONTWAIT) > 0)
+		if (f[28] == 10 && f[29] == 7 && f[21] >= 1 && f[21] <= 2)
+			seen[f[31]] |= f[21];
+	for (i = 0; i < 256; i++)
+		n += seen[i] == 3;
+	return n;
+}
+
+/* All addresses that there may be move at once: in milliseconds. */
+static void
+test_256_at_once(void **state)
+{
+	static struct vip_addr_conf many[HAD_ADDRESSES_MAX];
+	static const struct vip_addr_cb acb = {nothing_lost, nothing_moved};
+	static const struct vip_announce_cb ncb = {nothing_claimed};
+	struct vip_announce *announce;
+	struct vip_addr *addr;
+	struct loop *loop;
+	char err[200] = "";
+	int64_t t[4];
+	int i, fd;
+
+	(void)state;
+	NEED_WORLD();
+	for (i = 0; i < HAD_ADDRESSES_MAX; i++)
+		many[i] = (struct vip_addr_conf){
+		    "", 4, {10, 7, 0, (uint8_t)i}, 16, "eth0"};
+	fd = wide_ear();
+	enter(spaces[ALPHA].fd);
+	loop = loop_new();
+	addr = vip_addr_new(loop_event(loop), many, HAD_ADDRESSES_MAX, NULL, 0,
+	    &acb, NULL, err, sizeof(err));
+	announce = vip_announce_new(loop_event(loop), many, HAD_ADDRESSES_MAX,
+	    &ncb, NULL, err, sizeof(err));
+	assert_string_equal(err, "");
+	t[0] = now_us();
+	for (i = 0; i < HAD_ADDRESSES_MAX; i++)
+		assert_int_equal(vip_addr_add(addr, (uint16_t)i), 0);
+	t[1] = now_us();
+	for (i = 0; i < HAD_ADDRESSES_MAX; i++)
+		assert_int_equal(vip_announce_send(announce, (uint16_t)i), 0);
+	vip_announce_flush(announce);
+	t[2] = now_us();
+	for (i = 0; i < HAD_ADDRESSES_MAX; i++)
+		assert_true(vip_addr_del(addr, (uint16_t)i) >= 0);
+	t[3] = now_us();
+	print_message("256 addresses: added in %lld us, announced in %lld us, "
+		      "removed in %lld us\n",
+	    (long long)(t[1] - t[0]), (long long)(t[2] - t[1]),
+	    (long long)(t[3] - t[2]));
+	/* On a busy machine it takes longer, but not ten times. */
+	assert_true(t[1] - t[0] < us(100));
+	assert_true(t[2] - t[1] < us(100));
+	assert_true(WAIT_FOR(1000, claims(fd) == 256));
+	/* Without a flush they leave when the loop turns. */
+	memset(seen, 0, sizeof(seen));
+	assert_int_equal(vip_announce_send(announce, 7), 0);
+	sleep_ms(5);
+	assert_int_equal(claims(fd), 0);
+	for (i = 0; i < 10; i++)
+		sd_event_run(loop_event(loop), 1000);
+	assert_true(WAIT_FOR(1000, claims(fd) == 1));
+	vip_announce_free(announce);
+	vip_addr_free(addr);
+	loop_free(loop);
+	enter(hub_fd);
+	close(fd);
+}
+
+/* The kernel removes a subnet's addresses with the first one; had must not. */
+static void
+test_subnet_outlives_its_first(void **state)
+{
+	static const struct vip_addr_conf three[] = {
+	    {"a", 4, {10, 7, 0, 1}, 24, "eth0"},
+	    {"b", 4, {10, 7, 0, 2}, 24, "eth0"},
+	    {"c", 4, {10, 7, 0, 3}, 24, "eth0"},
+	};
+	static const struct vip_addr_cb acb = {count_lost, nothing_moved};
+	struct vip_addr *addr;
+	struct loop *loop;
+	char err[200] = "";
+	int i, lost = 0;
+
+	(void)state;
+	NEED_WORLD();
+	run_in(ALPHA, "echo 0 >/proc/sys/net/ipv4/conf/all/promote_secondaries;"
+		      "echo 0 >/proc/sys/net/ipv4/conf/eth0/"
+		      "promote_secondaries");
+	enter(spaces[ALPHA].fd);
+	loop = loop_new();
+	addr = vip_addr_new(
+	    loop_event(loop), three, 3, NULL, 0, &acb, &lost, err, sizeof(err));
+	enter(hub_fd);
+	assert_string_equal(err, "");
+	for (i = 0; i < 3; i++)
+		assert_int_equal(vip_addr_add(addr, (uint16_t)i), 0);
+	assert_int_equal(vip_addr_del(addr, 0), 1);
+	for (i = 0; i < 10; i++)
+		sd_event_run(loop_event(loop), 1000);
+	assert_int_equal(
+	    run_in(ALPHA, "test $(ip -o addr show dev eth0 | grep -c "
+			  "'10.7.0.[23]/24') = 2"),
+	    0);
+	assert_int_equal(lost, 0);
+	/* Somebody else's hand is something else. */
+	run_in(ALPHA, "ip addr del 10.7.0.3/24 dev eth0");
+	for (i = 0; i < 10; i++)
+		sd_event_run(loop_event(loop), 1000);
+	assert_int_equal(lost, 1);
+	assert_int_equal(vip_addr_del(addr, 1), 1);
+	assert_int_equal(vip_addr_del(addr, 2), 0);
+	vip_addr_free(addr);
+	loop_free(loop);
+}
+
 /* An argument picks tests by name, with * and ?. */
 int
 main(int argc, char **argv)
@@ -316,6 +476,8 @@ main(int argc, char **argv)
 	    T(leftovers_go_wherever_they_are),
 	    T(carrier_is_told),
 	    T(never_a_source),
+	    T(256_at_once),
+	    T(subnet_outlives_its_first),
 	};
 
 	if (argc > 1)

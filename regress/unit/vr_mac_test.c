@@ -173,9 +173,9 @@ test_interface_is_as_it_should_be(void **state)
 	assert_true(ALPHA_HAS("cd /proc/sys/net/ipv6/conf; test $(cat "
 			      "had51-4.0/disable_ipv6 had51-6.0/accept_ra "
 			      "had51-6.0/autoconf | tr -d '\\n') = 100"));
-	assert_true(
-	    ALPHA_HAS("cd /proc/sys/net/ipv4/conf/had51-4.0; test "
-		      "$(cat rp_filter arp_ignore | tr -d '\\n') = 21"));
+	assert_true(ALPHA_HAS("cd /proc/sys/net/ipv4/conf/had51-4.0; test "
+			      "$(cat rp_filter arp_ignore promote_secondaries "
+			      "| tr -d '\\n') = 211"));
 	/* The interface below is as it was. */
 	assert_int_equal(run_in(ALPHA,
 			     "%s | cmp - /tmp/.vr_mac_test.%d; r=$?; rm -f "
