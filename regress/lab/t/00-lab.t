@@ -34,6 +34,30 @@ self_kernel() {
 	check "disks are block devices" on alpha test -b "$(disk_make alpha two 4)"
 }
 
+# The host's files are below a tmpfs and cannot be had for writing; the one
+# place of the host that can is the share.  What comes of it on the host, the
+# pair's script sees, which runs there.
+self_readonly() {
+	local f
+	is "$(findmnt -n -o FSTYPE /)" overlay "the root is an overlay"
+	check "of the host's files" sh -c \
+		"findmnt -n -o OPTIONS / | grep -q 'lowerdir=/host,upperdir=/rw'"
+	# The overlay takes what is written ...
+	for f in /etc/passwd "$LAB_ROOT/README.md"; do
+		check "$f: may be changed" sh -c "echo '# guest' >>$f"
+		is "$(tail -n 1 "$f")" "# guest" "$f: is changed here"
+		sed -i '$d' "$f"
+	done
+	# ... and nobody else: not by another mount, nor as a disk.
+	refuse "the host's files cannot be mounted to write" mount -t 9p \
+		-o trans=virtio,version=9p2000.L,rw host /mnt
+	is "$(awk '$3 == "9p" { print $1, $2 }' /proc/mounts | grep -v ' /run/share')" "" \
+		"no other 9p is in sight than the share"
+	is "$(cat /sys/bus/virtio/drivers/9pnet_virtio/virtio*/mount_tag | tr '\0' '\n' | sort | xargs)" \
+		"host share" "and there are no more than these two"
+	is "$(find /sys/block -name 'vd*' -o -name 'sd*')" "" "no disk of the host is there"
+}
+
 self_sctp() {
 	node_spawn alpha sctp sctp_test -H 10.77.0.1 -P 7000 -l
 	wait_for 5 on alpha grep -q 10.77.0.1 /proc/net/sctp/eps
@@ -45,6 +69,7 @@ self_sctp() {
 
 self_reach
 self_kernel
+self_readonly
 self_sctp
 self_links
 self_silence
