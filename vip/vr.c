@@ -220,7 +220,7 @@ tracks(const struct vr_r *r, uint16_t id)
 
 /* Does it concern this router? */
 static bool
-concerns(const struct vr_r *r, const struct vr_event *ev)
+concerns(const struct vr *v, const struct vr_r *r, const struct vr_event *ev)
 {
 	if (!r->used)
 		return false;
@@ -228,7 +228,7 @@ concerns(const struct vr_r *r, const struct vr_event *ev)
 	case VR_EV_LINK:
 		return r->conf.ifx == ev->u.link.ifx;
 	case VR_EV_REACH:
-		return r->conf.ifx == ev->u.reach.ifx;
+		return v->news && r->conf.ifx == ev->u.reach.ifx;
 	case VR_EV_TRACK:
 		return tracks(r, ev->u.track.id);
 	default:
@@ -243,6 +243,22 @@ long_gap(struct vr *v)
 
 	for (i = 0; i < VR_IFS_MAX; i++)
 		v->ifs[i].reach_until = (monotime_t){0};
+}
+
+static void
+on_reach(struct vr *v, const struct vr_event *ev)
+{
+	const struct vr_reach *b = &ev->u.reach.r;
+	struct vr_if *i;
+
+	ASSERT(ev->u.reach.ifx < VR_IFS_MAX);
+	i = &v->ifs[ev->u.reach.ifx];
+	v->news = !mt_before(v->now, i->reach_until) ||
+		  i->reach.life != b->life ||
+		  i->reach.own_lan_ok != b->own_lan_ok ||
+		  i->reach.peer_lan_ok != b->peer_lan_ok;
+	i->reach = *b;
+	i->reach_until = mt_add_ms(v->now, v->reach_ms);
 }
 
 /* What concerns the node as a whole. */
@@ -279,10 +295,7 @@ on_node(struct vr *v, const struct vr_event *ev)
 		v->stopping = true;
 		break;
 	case VR_EV_REACH:
-		ASSERT(ev->u.reach.ifx < VR_IFS_MAX);
-		v->ifs[ev->u.reach.ifx].reach = ev->u.reach.r;
-		v->ifs[ev->u.reach.ifx].reach_until =
-		    mt_add_ms(v->now, v->reach_ms);
+		on_reach(v, ev);
 		break;
 	default:
 		break;
@@ -315,7 +328,7 @@ dispatch(struct vr *v, const struct vr_event *ev)
 		break;
 	default:
 		for (i = 0; i < v->n; i++)
-			if (concerns(&v->r[i], ev))
+			if (concerns(v, &v->r[i], ev))
 				one(v, &v->r[i], ev);
 		break;
 	}

@@ -89,7 +89,7 @@ struct vr_conf {
 	const struct vr_router_conf *routers; /* borrowed, copied */
 	uint16_t n; /* <= HAD_ROUTERS_MAX */
 	uint32_t lease_ms; /* of the guard; > 0 */
-	uint32_t reach_ms; /* how long a REACH or PEER is true; > 0 */
+	uint32_t reach_ms; /* how long a REACH is true; > 0 */
 };
 
 #define VR_STATES(X) \
@@ -161,8 +161,11 @@ struct vr_peer {
  *           protocol and boundness keeps its id and its state; others come,
  *           or go: they release, say farewell, then ops->gone
  * STOP      all release and say farewell; then ops->done
- * REACH     the peer node, as seen from an interface; repeat before reach_ms
- * PEER      what the peer told of a router by its ops->tell; ditto
+ * REACH     the peer node, as seen from an interface; one per interface, again
+ *           before reach_ms, which costs nothing if it says the same
+ * PEER      what the peer told of a router by its ops->tell, when it changed;
+ *           all of them whenever the nodes meet anew.  True as long as REACH
+ *           says that the peer is alive
  */
 #define VR_EVENTS(X) \
 	X(START) \

@@ -281,7 +281,7 @@ static void
 c_peer(struct vr *v, struct vr_r *r, const struct vr_event *ev)
 {
 	r->peer = ev->u.peer.p;
-	r->peer_until = mt_add_ms(v->now, v->reach_ms);
+	r->peer_known = true;
 	vr_peer_eval(v, r);
 }
 

@@ -73,7 +73,7 @@ struct vr_r {
 	uint64_t counter; /* CARP, of the last advert sent or heard */
 	/* the peer node */
 	struct vr_peer peer;
-	monotime_t peer_until;
+	bool peer_known; /* it told something, ever */
 	bool peer_was; /* the last known master was the peer */
 	bool waited;
 	bool waiting; /* it is noted */
@@ -98,6 +98,7 @@ struct vr {
 	monotime_t now;
 	bool in_step, started, stopping, stopped;
 	bool sent; /* in this step */
+	bool news; /* this REACH says something new */
 	monotime_t phase; /* adverts of all keep to one beat, from here */
 	uint64_t rng;
 	uint64_t strays;
@@ -202,8 +203,7 @@ vr_preempts(const struct vr_r *r)
 static inline bool
 vr_is_peer(const struct vr_r *r, const uint8_t *addr)
 {
-	return r->peer_until.us != 0 &&
-	       memcmp(addr, r->peer.addr, vr_addr_len(r)) == 0;
+	return r->peer_known && memcmp(addr, r->peer.addr, vr_addr_len(r)) == 0;
 }
 
 static inline bool

@@ -8,7 +8,7 @@
 
 #include "vr_int.h"
 
-/* What was told is true for a while only. */
+/* What was told is true as long as the peer is known to live. */
 static enum vr_life
 peer_life(const struct vr *v, const struct vr_r *r)
 {
@@ -16,7 +16,7 @@ peer_life(const struct vr *v, const struct vr_r *r)
 
 	if (r->conf.bound || !mt_before(v->now, i->reach_until))
 		return VR_PEER_UNKNOWN;
-	if (i->reach.life == VR_PEER_ALIVE && !mt_before(v->now, r->peer_until))
+	if (i->reach.life == VR_PEER_ALIVE && !r->peer_known)
 		return VR_PEER_UNKNOWN;
 	return i->reach.life;
 }
@@ -155,8 +155,6 @@ put_off(struct vr *v, struct vr_r *r, const char *why)
 	/* Without a newer word the old one does not hold for longer. */
 	if (mt_before(v->now, i->reach_until))
 		r->down_at = mt_min(r->down_at, i->reach_until);
-	if (mt_before(v->now, r->peer_until))
-		r->down_at = mt_min(r->down_at, r->peer_until);
 }
 
 void
