@@ -3,6 +3,9 @@
  * The guard in a real kernel: an address answers exactly while its holder is
  * alive, entitled and in time.
  */
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+
 #include "vip_net.h"
 
 static const uint8_t vip4[4] = {10, 9, 0, 80};
@@ -165,6 +168,73 @@ test_silent_before_peers_know(void **state)
 	for (i = 0; i < 3; i++)
 		close(c[i]);
 	close(l);
+}
+
+/* A listener in the client's namespace for the holder's connections. */
+static int
+client_listens(void)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(7)};
+	int one = 1, l;
+
+	enter(spaces[CLIENT].fd);
+	holder_proto = IPPROTO_SCTP;
+	l = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, holder_proto);
+	if (l < 0) {
+		holder_proto = 0;
+		l = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	}
+	enter(hub_fd);
+	setsockopt(l, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	assert_int_equal(bind(l, (struct sockaddr *)&to, sizeof(to)), 0);
+	assert_int_equal(listen(l, 3), 0);
+	return l;
+}
+
+/*
+ * While the daemon is frozen the kernel goes on speaking for its connections
+ * (it acknowledges, and with SCTP it sends heartbeats).  That must not look
+ * like life: nothing of it renews the lease.
+ */
+static void
+test_kernel_traffic_renews_nothing(void **state)
+{
+	struct prober p;
+	int64_t frozen, end;
+	int l, i, c[3], pending = -1;
+
+	(void)state;
+	NEED_WORLD();
+	l = client_listens();
+	holder_connects = true;
+	assert_true(holder_start(ALPHA));
+	holder_connects = false;
+	for (i = 0; i < 3; i++)
+		c[i] = accept(l, NULL, NULL);
+	take_both(ALPHA);
+	prober_start(&p);
+	assert_true(WAIT_FOR(2000, p.page->n > 20));
+	kill(spaces[ALPHA].h.pid, SIGSTOP);
+	frozen = now_us();
+	end = frozen + LEASE_MS * 1000 + us(100);
+	while (now_us() < end) {
+		for (i = 0; i < 3; i++)
+			assert_int_equal(write(c[i], "x", 1), 1);
+		usleep(2000);
+	}
+	/* All of it was acknowledged, by the kernel. */
+	assert_true(holder_proto != 0 ||
+		    WAIT_FOR(1000,
+			ioctl(c[0], SIOCOUTQ, &pending) == 0 && pending == 0));
+	prober_end(&p);
+	assert_true(prober_last(&p, 0xa) > frozen - us(20));
+	assert_true(prober_last(&p, 0xa) < frozen + LEASE_MS * 1000 + us(20));
+	prober_free(&p);
+	kill(spaces[ALPHA].h.pid, SIGCONT);
+	for (i = 0; i < 3; i++)
+		close(c[i]);
+	close(l);
+	holder_proto = 0;
 }
 
 /* The mark is only the guard's to give: a process cannot help itself. */
@@ -452,6 +522,7 @@ main(int argc, char **argv)
 	    T(frozen_holder_falls_silent),
 	    T(killed_holder_falls_silent),
 	    T(silent_before_peers_know),
+	    T(kernel_traffic_renews_nothing),
 	    T(foreign_mark_gives_nothing),
 	    T(restart_opens_nothing),
 	    T(flush_is_repaired),

@@ -85,6 +85,7 @@ static int hub_fd = -1;
 /* The next holder connects to the client's port 7, before and after all else.
  */
 static bool holder_connects;
+static int holder_proto; /* of those connections; 0: TCP */
 
 /*
  * In a child: what cmocka does about a crash would make it run the tests that
@@ -368,7 +369,7 @@ connect_client(void)
 	struct sockaddr_in to = {.sin_family = AF_INET,
 	    .sin_port = htons(7),
 	    .sin_addr = {htonl(0x0a090064)}};
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, holder_proto);
 
 	if (connect(fd, (struct sockaddr *)&to, sizeof(to)) != 0)
 		_exit(3);
