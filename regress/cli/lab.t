@@ -51,5 +51,28 @@ kept "the logs of both nodes are kept" build/lab/logs/z-cli-2/alpha.talk.log \
 is "one that tests nothing has failed" 1 'not ok .*tested something' 'true'
 is "one that ends before its plan has failed" 1 'not ok ' 'check well true
 exit 0'
+
+printf '#!/bin/bash\n. "$LAB_ROOT/regress/lab/lib.sh"\nok here\nexec sleep 77777\n' >"$tmp/z-cli-end.t"
+chmod +x "$tmp/z-cli-end.t"
+timeout 60 regress/lab/run -m native "$tmp/z-cli-end.t" >"$tmp/out" 2>&1 &
+pid=$!
+for ((i = 0; i < 100; i++)); do
+	grep -q '^ok 1' "$tmp/out" && break
+	sleep 0.1
+done
+here=$(pgrep -cf 'sleep 77777')
+kill -TERM $pid
+wait $pid 2>/dev/null
+for ((i = 0; i < 100; i++)); do
+	pgrep -f 'sleep 77777' >/dev/null || break
+	sleep 0.1
+done
+n=$((n + 1))
+if [ "$here" -ge 1 ] && ! pgrep -f 'sleep 77777' >/dev/null; then
+	echo "ok $n - a run that is ended takes its world along"
+else
+	bad=$((bad + 1))
+	echo "not ok $n - a run that is ended takes its world along"
+fi
 echo "1..$n"
 [ "$bad" -eq 0 ]
