@@ -346,6 +346,43 @@ cut(void)
 	world_lose_messages();
 }
 
+/* What somebody does, or a fault. */
+static void
+act(struct event e)
+{
+	unsigned i = e.node;
+
+	switch ((enum ev_type)e.type) {
+	case EV_WRITE:
+		write_cell(i, e.arg);
+		break;
+	case EV_DEMOTE:
+		W.admin--;
+		order(i, MIR_DEMOTE);
+		break;
+	case EV_STOP:
+		W.admin--;
+		order(i, MIR_STOP);
+		break;
+	case EV_CUT:
+		W.faults--;
+		cut();
+		break;
+	case EV_FREEZE:
+		W.faults--;
+		W.node[i].frozen = true;
+		break;
+	case EV_CRASH:
+	case EV_POWER:
+		W.faults--;
+		crash(i, e.type == EV_POWER, e.arg);
+		break;
+	default:
+		ASSERT(false);
+	}
+}
+
+/* Others go on by themselves. */
 void
 env_apply(struct event e)
 {
@@ -396,40 +433,10 @@ env_apply(struct event e)
 		W.resolved = (uint8_t)(1 << i);
 		order(i, MIR_RESYNC);
 		break;
-	case EV_WRITE:
-		write_cell(i, e.arg);
+	default:
+		act(e);
 		break;
-	case EV_DEMOTE:
-		W.admin--;
-		order(i, MIR_DEMOTE);
-		break;
-	case EV_STOP:
-		W.admin--;
-		order(i, MIR_STOP);
-		break;
-	case EV_CUT:
-		W.faults--;
-		cut();
-		break;
-	case EV_FREEZE:
-		W.faults--;
-		W.node[i].frozen = true;
-		break;
-	case EV_CRASH:
-	case EV_POWER:
-		W.faults--;
-		crash(i, e.type == EV_POWER, e.arg);
-		break;
-	case EV_NONE:
-	case EV_TYPES:
-		ASSERT(false);
 	}
-}
-
-bool
-env_is_fault(struct event e)
-{
-	return e.type >= EV_CUT;
 }
 
 struct list {

@@ -189,7 +189,6 @@ unsigned env_events(struct event *, unsigned max);
 bool env_internal(struct event *); /* the next one in the order of C */
 unsigned env_internals(struct event *, unsigned max); /* all */
 void env_apply(struct event);
-bool env_is_fault(struct event);
 void env_name(struct event, char *buf, size_t size);
 /* What is under way, else what mends something; false: all is at rest. */
 bool env_mend(struct event *);
