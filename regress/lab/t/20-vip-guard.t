@@ -4,7 +4,7 @@
 # regress/unit that build namespaces of their own run here, too.  Kernels
 # differ in what nftables can do to an element that exists, so what passes on
 # the build machine need not pass here.
-# lab: timeout 300
+# lab: timeout 450
 . "$LAB_ROOT/regress/lab/lib.sh"
 
 # Emulation is slow: the same tests at a quarter of the pace.
@@ -30,4 +30,6 @@ run vip_guard_test
 run vip_move_test
 run vip_wire_test
 run vip_guard_batch_test
+run vr_mac_test
+run vr_sock_test
 done_testing
