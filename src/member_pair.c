@@ -7,6 +7,8 @@
  *	ALONE + INERT	the one that acts clears SOLO, durably, and pairs
  *			first; only then may the other pair.  So a crash in
  *			between never leaves two nodes that may start alone
+ *	PAIRED + ALONE	at one epoch: the first had agreed to what the other one
+ *			never heard of, and yields
  *	ALONE + ALONE	the lower (epoch, then the higher id) yields
  *	DOUBT		asks with a challenge, so that nothing that was
  *			queued during the pause can be taken for the answer
@@ -417,6 +419,10 @@ mb_pair_view(struct mb *m, struct peer *p, const struct mb_msg *v)
 	if ((m->self == MB_ALONE || m->self == MB_DOUBT) && !from_pair(m) &&
 	    (v->state == MB_ALONE || is_yielding(m, p, v)))
 		conflict(m, p, v);
+	else if (from_pair(m) && v->state == MB_ALONE && v->epoch == m->epoch)
+		demote(m, p, v->epoch,
+		    "acts at the epoch of a pair that it "
+		    "never heard of");
 	else
 		mb_pair_newer(m, p, v->epoch);
 	if ((m->self == MB_DOUBT || m->self == MB_ISOLATED) &&

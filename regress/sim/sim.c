@@ -74,7 +74,9 @@ help(struct world *w)
 		const struct nd_status *s = status(h);
 		bool sick = w->conf->n_volumes > 0 &&
 			    (s->vols[0].disk == MIR_DISK_NONE ||
-				s->vols[0].disk == MIR_DISK_FAILED);
+				s->vols[0].disk == MIR_DISK_FAILED ||
+				/* A flush that failed is not tried again. */
+				s->vols[0].error[0] != '\0');
 
 		for (unsigned k = 0; k < SERVICES; k++)
 			sick |= s->svc.services[k].state == SVC_FAILED;
@@ -144,6 +146,8 @@ settles(struct sim *s)
 	each_unsettled(s, undo, 5000);
 	each_unsettled(s, help, 3000);
 	each_unsettled(s, online, 3000);
+	/* What was said to one that was just away is heard by now. */
+	each_unsettled(s, undo, 5000);
 	each_unsettled(s, takeover, 0);
 	if (run_till(s->world[0], all_settled, THEN_MS))
 		return true;

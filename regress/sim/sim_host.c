@@ -756,6 +756,8 @@ go_dark(struct host *h, bool cut)
 	bool strict = false;
 	struct host *o = other(h);
 
+	bool nobody_knows = !h->vol.open && o->stale;
+
 	ASSERT(h->powered);
 	/* Do the promises about unflushed data hold?  See sim_vol.c. */
 	if (o->running) {
@@ -776,10 +778,11 @@ go_dark(struct host *h, bool cut)
 		disk_power_cut(h);
 	else
 		disk_killed(h);
+	strict |= !cut && !nobody_knows;
 	svc_killed(h, true);
 	if (h->w->conf->n_volumes == 0)
 		return;
-	vol_power_cut(h, strict || !cut);
+	vol_power_cut(h, strict);
 	h->stale |= !vol_holds(h->w, h->disk.cache);
 }
 

@@ -167,6 +167,35 @@ R1_solo_restarts(struct world *w)
 	scene_end(w);
 }
 
+/*
+ * R1: two that have booted agree, and are cut off before the second hears of
+ * it.  It was the sole survivor and acts, at the very epoch of that pair.
+ */
+static void
+R1_a_pair_that_one_never_heard_of(struct world *w)
+{
+	scene_begin(w);
+	host_power_off(alpha(w));
+	expect(w, run_till(w, bravo_runs, 10000), "bravo runs the service");
+	host_power_off(bravo(w));
+	link_cut(w, 0); /* so that it is jeopardy (R2) */
+	run_ms(w, 1000);
+	host_power_on(alpha(w));
+	host_power_on(bravo(w));
+	while (self_of(alpha(w)) != MB_PAIRED && !w->sim->failed)
+		run_until(w, w->sim->now + 50);
+	expect(w, self_of(bravo(w)) == MB_INERT, "alpha has paired first");
+	link_cut(w, LAN);
+	run_ms(w, 5000);
+	expect(w, self_of(bravo(w)) == MB_ALONE, "bravo acts alone");
+	expect(w, nd_epoch(alpha(w)->nd) == nd_epoch(bravo(w)->nd),
+	    "at the epoch of the pair");
+	link_heal(w, 0);
+	link_heal(w, LAN);
+	expect(w, run_till(w, settled, 10000), "a pair in the end");
+	scene_end(w);
+}
+
 /* R1: what two operators force at once is found out, and refused. */
 static void
 R1_seeded_on_both_sides(struct world *w)
@@ -789,6 +818,7 @@ const struct scene scenes_arb[] = {
     {SCENE(R1_verified_off_grants_no_locks), W_FENCE},
     {SCENE(R1_waits_for_peer_at_boot), W_WITNESS},
     {SCENE(R1_solo_restarts), W_WITNESS},
+    {SCENE(R1_a_pair_that_one_never_heard_of), 0},
     {SCENE(R1_seeded_on_both_sides), W_WAIT},
     {SCENE(R1_copy_in_use_is_the_newest), 0},
     {SCENE(R1_good_copy_starts), 0},

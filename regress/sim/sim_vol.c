@@ -334,6 +334,17 @@ ev_writer(struct world *w, struct ev *e)
 	}
 }
 
+/* Does the other one own the volume by now? */
+static bool
+overtaken(struct host *h)
+{
+	struct host *o = other(h);
+
+	return o->running && !o->frozen && o->vol.open &&
+	       nd_epoch(o->nd) > nd_epoch(h->nd) &&
+	       nd_verdict(o->nd, h->id) == MB_PEER_GONE;
+}
+
 /* Two nodes must not acknowledge in turns. */
 static void
 one_owner(struct world *w, struct host *h)
@@ -345,12 +356,16 @@ one_owner(struct world *w, struct host *h)
 			w->failovers++;
 		w->active_host = (int)h->idx;
 	}
+	/*
+	 * It cannot know that it was overtaken, and may still tell what both
+	 * copies have had before: see acked_write.
+	 */
+	if (h->misled)
+		return;
 	if (h->vol.first_ack == NEVER)
 		h->vol.first_ack = w->sim->now;
 	h->vol.last_ack = w->sim->now;
-	if (o->running && !o->frozen && o->vol.open &&
-	    nd_epoch(o->nd) > nd_epoch(h->nd) &&
-	    nd_verdict(o->nd, h->id) == MB_PEER_GONE)
+	if (overtaken(h))
 		violation(w, "I1", "%s acknowledges at epoch %llu what %s owns",
 		    h->name, (unsigned long long)nd_epoch(h->nd), o->name);
 	if (o->vol.open && o->vol.last_ack > h->vol.first_ack)
@@ -390,6 +405,9 @@ acked_write(struct world *w, struct vreq *r)
 		prune(w, u);
 	}
 	staleness(w, r);
+	if (r->h->misled && overtaken(r->h) && other(r->h)->stale)
+		violation(w, "I1", "%s stood still, and acknowledges alone",
+		    r->h->name);
 }
 
 static void
