@@ -19,6 +19,7 @@
 
 #include "conf.h"
 #include "drive.h"
+#include "import.h"
 #include "log.h"
 
 #ifndef PR_SET_IO_FLUSHER
@@ -31,6 +32,7 @@ usage(int status)
 	fprintf(status == 0 ? stdout : stderr,
 	    "usage: had [-dnvV] [-f file] [-k key] [-N node] [-r rundir] "
 	    "[-s statedir]\n"
+	    "       had --import keepalived file\n"
 	    "\t-d\tstay in the foreground and log to standard error\n"
 	    "\t-f file\tconfiguration, default " SYSCONFDIR "/had/had.conf\n"
 	    "\t-k key\tprivate key, default " SYSCONFDIR "/had/key.pem\n"
@@ -39,18 +41,66 @@ usage(int status)
 	    "\t-r dir\tsockets, default /run/had\n"
 	    "\t-s dir\tdurable state, default /var/lib/had\n"
 	    "\t-v\tlog more\n"
-	    "\t-V\tprint the version\n");
+	    "\t-V\tprint the version\n"
+	    "\t--import keepalived file\n"
+	    "\t\tprint its configuration as one of had\n");
 	exit(status);
+}
+
+/*
+ * The converted file to standard output, what could not be converted to
+ * standard error.
+ */
+static _Noreturn void
+import_file(const char *program, const char *path)
+{
+	enum { BYTES_MAX = 1 << 20, TOLD_MAX = 1 << 20 };
+	char *bytes = calloc(1, BYTES_MAX), *text = calloc(1, TOLD_MAX);
+	struct conf_errors told = {.text = text, .size = TOLD_MAX};
+	struct import *im = import_new();
+	struct conf *c = calloc(1, sizeof(*c));
+	FILE *f;
+	size_t n;
+
+	if (strcmp(program, "keepalived") != 0)
+		usage(EX_USAGE);
+	if (bytes == NULL || text == NULL || im == NULL || c == NULL)
+		fatal("import");
+	f = fopen(path, "re");
+	n = f == NULL ? 0 : fread(bytes, 1, BYTES_MAX, f);
+	if (f == NULL || ferror(f) != 0)
+		fatal("%s", path);
+	if (n == BYTES_MAX)
+		fatalx("%s: larger than 1 MiB", path);
+	fclose(f);
+	if (import_keepalived(im, c, path, bytes, n, &told) < 0) {
+		fprintf(stderr, "%s%s: not converted\n", text, path);
+		exit(EX_DATAERR);
+	}
+	fputs(text, stderr);
+	n = conf_print(c, text, TOLD_MAX);
+	if (n >= TOLD_MAX || fputs(text, stdout) < 0 || fflush(stdout) != 0)
+		fatal("standard output");
+	exit(0);
 }
 
 static void
 options(
     int argc, char **argv, struct drive_options *o, bool *check, bool *debug)
 {
+	static const struct option words[] = {
+	    {"import", required_argument, NULL, 'I'},
+	    {NULL, 0, NULL, 0},
+	};
 	int c;
 
-	while ((c = getopt(argc, argv, "df:hk:nN:r:s:vV")) != -1) {
+	while ((c = getopt_long(argc, argv, "df:hk:nN:r:s:vV", words, NULL)) !=
+	       -1) {
 		switch (c) {
+		case 'I':
+			if (optind + 1 != argc)
+				usage(EX_USAGE);
+			import_file(optarg, argv[optind]);
 		case 'd':
 			*debug = true;
 			break;
