@@ -240,6 +240,7 @@ struct host {
 		unsigned n;
 	} told[TOLD];
 	unsigned told_next;
+	int64_t voters_at; /* since then most voters answer; NEVER */
 	unsigned resets; /* by a watchdog, an agent or itself */
 };
 
@@ -553,6 +554,7 @@ void arb_self_fence(struct host *, const char *why);
 void machine_reset(struct host *, const char *why);
 /* Could it be decided from here: a level that works, or enough voters? */
 bool arb_works(const struct world *, const struct host *);
+bool voters_work(const struct world *, const struct host *);
 bool voter_well(const struct world *, const struct host *, unsigned voter);
 bool voter_reaches(const struct world *, const struct host *, unsigned voter);
 /* What a voter says, to the daemon that asked it. */

@@ -9,7 +9,11 @@
 
 #include "sim.h"
 
-enum { TICK_US = 10000, PROBE_US = 1000000 };
+enum {
+	TICK_US = 10000,
+	PROBE_US = 1000000,
+	TELLS_US = 5000000, /* in so long a voter that works has answered */
+};
 
 bool
 voter_reaches(const struct world *w, const struct host *h, unsigned voter)
@@ -31,13 +35,21 @@ voter_well(const struct world *w, const struct host *h, unsigned voter)
 }
 
 bool
-arb_works(const struct world *w, const struct host *h)
+voters_work(const struct world *w, const struct host *h)
 {
-	unsigned n = 0, o = 1 - h->idx;
+	unsigned n = 0;
 
 	for (unsigned i = 0; i < w->n_voters; i++)
 		n += voter_well(w, h, i);
-	if (n > w->n_voters / 2)
+	return n > w->n_voters / 2;
+}
+
+bool
+arb_works(const struct world *w, const struct host *h)
+{
+	unsigned o = 1 - h->idx;
+
+	if (voters_work(w, h))
 		return true;
 	for (unsigned l = 0; l < LEVELS && (w->with & W_FENCE); l++)
 		if (!w->agent[o][l].cut[h->idx] &&
@@ -323,8 +335,17 @@ fenced(struct world *w, struct host *by, struct host *victim)
 		    victim->name);
 		return;
 	}
-	/* It waited (R4), and nobody was there to tell it. */
-	if (is_loser(w, by)) {
+	/*
+	 * It waited (R4), and nobody was there to tell it that the victim has
+	 * the lease and acts: no link, no voter, and an agent of the victim's
+	 * that did not do its work.
+	 */
+	if (is_loser(w, by) && victim->running &&
+	    nd_epoch(victim->nd) > nd_epoch(by->nd)) {
+		if (by->voters_at != NEVER &&
+		    w->sim->now - by->voters_at > TELLS_US)
+			violation(w, "I5", "%s could have known, and fences %s",
+			    by->name, victim->name);
 		say(w, "%s has lost the vote and does not know", by->name);
 		w->lied = true;
 		w->lies++;
@@ -603,6 +624,10 @@ ev_tick(struct world *w, struct ev *e)
 			machine_reset(h, "its watchdog was not fed");
 			continue;
 		}
+		if (!voters_work(w, h))
+			h->voters_at = NEVER;
+		else if (h->voters_at == NEVER)
+			h->voters_at = w->sim->now;
 		if (!h->running || h->paused)
 			continue;
 		for (unsigned i = 0; i < w->n_voters; i++)
@@ -625,6 +650,7 @@ arb_started(struct host *h)
 		h->ask[i].since = w->sim->now;
 	}
 	memset(h->agents, 0, sizeof(h->agents));
+	h->voters_at = NEVER;
 	h->ping_told = false;
 	h->ping_since = w->sim->now;
 	h->starving = h->clean = false;

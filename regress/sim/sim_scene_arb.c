@@ -461,6 +461,80 @@ R6_lost_witness_changes_nothing(struct world *w)
 	scene_end(w);
 }
 
+static bool
+all_are_settled(struct world *w)
+{
+	for (unsigned i = 0; i < w->sim->n_worlds; i++)
+		if (!settled(w->sim->world[i]))
+			return false;
+	return true;
+}
+
+/* Five nodes: two pairs and one alone, with one witness and one switch. */
+static void
+five_begin(struct world *w)
+{
+	struct sim *s = w->sim;
+
+	expect(w, s->n_worlds == 3 && s->world[2]->n_hosts == 1,
+	    "two pairs and a node alone");
+	for (unsigned k = 0; k < HOSTS; k++)
+		host_power_on(&s->world[1]->host[k]);
+	host_power_on(&s->world[2]->host[0]);
+	scene_begin(w);
+	expect(w, run_till(w, all_are_settled, 20000), "all are well");
+	run_ms(w, 5000);
+}
+
+/* R6: the lease of one cluster says nothing about another's. */
+static void
+R6_each_cluster_has_its_lease(struct world *w)
+{
+	struct world *o = w->sim->world[1];
+	int on;
+
+	five_begin(w);
+	on = runs_on(o, 0);
+	link_cut(w, 0);
+	link_cut(w, LAN);
+	run_ms(w, 5000);
+	expect(w, w->voter[0].holder == 1 && w->voter[0].epoch == 2,
+	    "alpha has the lease of its cluster");
+	expect(w, o->voter[0].epoch == 0, "nobody has that of the other one");
+	expect(w, settled(o) && runs_on(o, 0) == on, "where nothing moved");
+	link_cut(o, 0);
+	link_cut(o, LAN);
+	run_ms(w, 5000);
+	expect(w, o->voter[0].epoch == 2 && o->voter[0].holder == on + 1,
+	    "epoch 2 of the other one is still to be had");
+	expect(w, w->voter[0].holder == 1 && w->voter[0].epoch == 2,
+	    "and takes nothing from alpha");
+	scene_end(w);
+	expect(w, run_till(w, all_are_settled, 60000), "all are well again");
+}
+
+/* I7: the witness of all, then the switch of all: nobody moves anywhere. */
+static void
+R6_what_all_share_moves_nobody(struct world *w)
+{
+	struct sim *s = w->sim;
+
+	five_begin(w);
+	box_down(&s->witness);
+	run_ms(w, 8000);
+	s->witness.down = false;
+	run_ms(w, 3000);
+	for (unsigned i = 0; i < s->n_worlds; i++)
+		for (unsigned k = 0; k < s->world[i]->n_hosts; k++)
+			carrier_set(&s->world[i]->host[k], LAN, false);
+	run_ms(w, 8000);
+	for (unsigned i = 0; i < s->n_worlds; i++)
+		expect(w, runs_on(s->world[i], 0) >= 0 && paired(s->world[i]),
+		    "cluster %u goes on", i);
+	scene_end(w);
+	expect(w, run_till(w, all_are_settled, 60000), "all are well again");
+}
+
 /* R6: in a cut the lease sticks to the one that holds the data. */
 static void
 R6_lease_sticks_to_active(struct world *w)
@@ -818,7 +892,6 @@ const struct scene scenes_arb[] = {
     {SCENE(R1_verified_off_grants_no_locks), W_FENCE},
     {SCENE(R1_waits_for_peer_at_boot), W_WITNESS},
     {SCENE(R1_solo_restarts), W_WITNESS},
-    {SCENE(R1_a_pair_that_one_never_heard_of), 0},
     {SCENE(R1_seeded_on_both_sides), W_WAIT},
     {SCENE(R1_copy_in_use_is_the_newest), 0},
     {SCENE(R1_good_copy_starts), 0},
@@ -850,5 +923,8 @@ const struct scene scenes_arb[] = {
     {SCENE(R13_loser_never_fences), W_FENCE | W_WITNESS},
     {SCENE(R14_holds_acknowledgements), W_FENCE},
     {SCENE(R15_backs_off), W_WITNESS},
+    {SCENE(R6_each_cluster_has_its_lease), W_WITNESS, 5},
+    {SCENE(R6_what_all_share_moves_nobody), W_WITNESS, 5},
+    {SCENE(R1_a_pair_that_one_never_heard_of), 0},
 };
 const unsigned n_scenes_arb = NITEMS(scenes_arb);

@@ -183,16 +183,6 @@ refuses(const struct host *o)
 	return o->powered && !o->frozen && !o->running && any_link_works(o->w);
 }
 
-static bool
-majority_works(const struct world *w, const struct host *h)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < w->n_voters; i++)
-		n += voter_well(w, h, i);
-	return n > w->n_voters / 2;
-}
-
 /* Is there somebody who can tell h about its peer? */
 static bool
 somebody_tells(struct host *h)
@@ -213,7 +203,7 @@ bound_us(struct host *h)
 
 	if (w->n_hosts == 1 || w->takeover || refuses(other(h)))
 		return us;
-	if (majority_works(w, h)) /* asked once in vain, at most */
+	if (voters_work(w, h)) /* asked once in vain, at most */
 		return us + 2 * (int64_t)t->dead_ms * MS;
 	/* The delay, twice if neither holds data, then every level. */
 	us += 2 * FENCE_DELAY_US;
@@ -296,9 +286,24 @@ watch_born(struct host *h)
 	h->w->undecided = h->w->n_hosts == 1;
 }
 
+/* I5: whoever has lost the vote has no agent at work any more. */
+static void
+look_loser(struct host *h)
+{
+	if (!h->running || h->paused ||
+	    status(h)->arb.peers[0].state != ARB_LOST)
+		return;
+	for (unsigned i = 0; i < AGENT_JOBS; i++)
+		if (h->agents[i].used && h->agents[i].action == ARB_DO_OFF)
+			violation(h->w, "I5",
+			    "%s lost the vote, and its agent goes on", h->name);
+}
+
 void
 watch_round(struct world *w)
 {
+	for (unsigned i = 0; i < w->n_hosts && w->with & W_FENCE; i++)
+		look_loser(&w->host[i]);
 	if (w->lied) {
 		watch_disturbed(w);
 		return;

@@ -387,8 +387,10 @@ sim_new(uint64_t seed, const struct scene *scene, FILE *out, bool verbose)
 	else
 		shape_of(scene, n_hosts);
 	for (unsigned i = 0; i < WORLDS && n_hosts[i] > 0; i++) {
-		uint32_t with = scene != NULL ? scene->with
-					      : conf_draw(seed, i, n_hosts[i]);
+		uint32_t with = conf_draw(seed, i, n_hosts[i]);
+
+		if (scene != NULL)
+			with = n_hosts[i] > 1 ? scene->with : W_CHECK;
 
 		s->world[s->n_worlds++] = world_new(s, i, n_hosts[i], with);
 	}
