@@ -200,6 +200,10 @@ nd_vr_told(struct nd *nd, struct nd_peer *p, const uint8_t *bytes, size_t len)
 			continue;
 		r->told = true;
 		r->peer = w;
+		/* It is one LAN for all of them. */
+		for (uint16_t i = 0; i < nd->vr->n; i++)
+			if (nd->vr->routers[i].ifx == r->ifx)
+				nd->vr->routers[i].peer.lan_ok = w.lan_ok;
 		repeat(nd, r, life(p));
 	}
 }

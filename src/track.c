@@ -111,7 +111,8 @@ look_for_process(struct item *it)
 static int
 spawn(const struct item *it, pid_t *pid)
 {
-	char *argv[] = {(char *)"/bin/sh", (char *)"-c", NULL, NULL};
+	char shell[] = "/bin/sh", flag[] = "-c";
+	char *argv[] = {shell, flag, NULL, NULL};
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t attr;
 	char command[HAD_PATH_MAX];

@@ -109,6 +109,13 @@ filter_build(
 	    (uint32_t)(SKF_AD_OFF + SKF_AD_PKTTYPE));
 	jump(p, BPF_JGT, PACKET_MULTICAST, 0, 1);
 	stmt(p, BPF_RET | BPF_K, 0);
+	/*
+	 * All protocols come here: a packet from the hardware address that a
+	 * macvlan of this machine has would not reach a socket of one of them.
+	 */
+	must_be(p, BPF_H, 12, v4 ? ETH_P_IP : ETH_P_IPV6);
+	must_be(p, BPF_B,
+	    (uint32_t)(SKF_AD_OFF + SKF_AD_VLAN_TAG_PRESENT), 0);
 	/* A VLAN above this interface is another one. */
 	must_be(p, BPF_W, (uint32_t)(SKF_AD_OFF + SKF_AD_IFINDEX),
 	    v->ifs[id].facts.ifindex);
@@ -290,7 +297,7 @@ ear_open(struct vrs *v, struct ear *e, uint8_t family)
 	const struct iface *f = &v->ifs[e->id];
 	struct sockaddr_ll to = {
 	    .sll_family = AF_PACKET,
-	    .sll_protocol = htons(family == 4 ? ETH_P_IP : ETH_P_IPV6),
+	    .sll_protocol = htons(ETH_P_ALL),
 	    .sll_ifindex = (int)f->facts.ifindex,
 	};
 	struct program p;
