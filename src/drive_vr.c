@@ -227,6 +227,10 @@ make_sockets(struct drive *d, char *err, size_t size)
 	for (uint16_t i = 0; i < d->conf->n_addresses; i++) {
 		own[i].family = d->conf->addresses[i].family;
 		memcpy(own[i].bytes, d->conf->addresses[i].bytes, 16);
+		own[i].iface = VRS_NO_IFACE;
+		for (uint16_t x = 0; x < vc.n_ifaces; x++)
+			if (strcmp(names[x], d->conf->addresses[i].ifname) == 0)
+				own[i].iface = x;
 	}
 	for (uint16_t i = 0; i < d->conf->n_routers; i++) {
 		const struct conf_router *r = &d->conf->routers[i];

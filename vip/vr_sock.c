@@ -114,8 +114,7 @@ filter_build(
 	 * macvlan of this machine has would not reach a socket of one of them.
 	 */
 	must_be(p, BPF_H, 12, v4 ? ETH_P_IP : ETH_P_IPV6);
-	must_be(p, BPF_B,
-	    (uint32_t)(SKF_AD_OFF + SKF_AD_VLAN_TAG_PRESENT), 0);
+	must_be(p, BPF_B, (uint32_t)(SKF_AD_OFF + SKF_AD_VLAN_TAG_PRESENT), 0);
 	/* A VLAN above this interface is another one. */
 	must_be(p, BPF_W, (uint32_t)(SKF_AD_OFF + SKF_AD_IFINDEX),
 	    v->ifs[id].facts.ifindex);
@@ -280,8 +279,6 @@ ear_join(struct ear *e, uint8_t family, uint32_t ifindex)
 	       : (uint8_t[6]){0x33, 0x33, 0, 0, 0, 0x12},
 	    6);
 	inet_pton(AF_INET6, "ff02::12", &m6.ipv6mr_multiaddr);
-	e->group =
-	    socket(v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (e->group < 0 || setsockopt(e->fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP,
 				&pm, sizeof(pm)) < 0)
 		return -1;
@@ -289,6 +286,32 @@ ear_join(struct ear *e, uint8_t family, uint32_t ifindex)
 			sizeof(m4))
 		  : setsockopt(e->group, IPPROTO_IPV6, IPV6_JOIN_GROUP, &m6,
 			sizeof(m6));
+}
+
+/*
+ * Questions for an IPv6 address go to a group of its own.  Reports of an
+ * interface with a virtual hardware address are silenced while the address is
+ * elsewhere, so the interface below is in the group always: a switch that
+ * listens would else not pass on the questions after a takeover.
+ */
+static int
+ear_solicited(const struct vrs *v, const struct ear *e, uint32_t ifindex)
+{
+	struct ipv6_mreq m = {.ipv6mr_interface = ifindex};
+	uint8_t *g = m.ipv6mr_multiaddr.s6_addr;
+	uint16_t i;
+
+	inet_pton(AF_INET6, "ff02::1:ff00:0", g);
+	for (i = 0; i < v->n_own; i++) {
+		if (v->own[i].family != 6 || v->own[i].iface != e->id)
+			continue;
+		memcpy(g + 13, v->own[i].bytes + 13, 3);
+		if (setsockopt(e->group, IPPROTO_IPV6, IPV6_JOIN_GROUP, &m,
+			sizeof(m)) < 0 &&
+		    errno != EADDRINUSE)
+			return -1;
+	}
+	return 0;
 }
 
 static int
@@ -316,7 +339,11 @@ ear_open(struct vrs *v, struct ear *e, uint8_t family)
 	    bind(e->fd, (struct sockaddr *)&to, sizeof(to)) < 0)
 		return -1;
 	setsockopt(e->fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
-	if (f->conf.multicast && ear_join(e, family, f->facts.ifindex) < 0)
+	e->group = socket(
+	    family == 4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (e->group < 0 ||
+	    (f->conf.multicast && ear_join(e, family, f->facts.ifindex) < 0) ||
+	    (family == 6 && ear_solicited(v, e, f->facts.ifindex) < 0))
 		return -1;
 	r = sd_event_add_io(v->event, &e->src, e->fd, EPOLLIN, on_packet, e);
 	if (r >= 0)

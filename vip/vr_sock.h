@@ -16,6 +16,7 @@
 enum {
 	VRS_IFS_MAX = 64,
 	VRS_FRAME_MAX = 4096, /* one frame to be sent, at most */
+	VRS_NO_IFACE = 0xffff,
 };
 
 /* An interface.  Its id is its index in the configuration. */
@@ -26,7 +27,7 @@ struct vrs_iface_conf {
 };
 
 struct vrs_addr {
-	uint16_t iface; /* peers only */
+	uint16_t iface; /* VRS_NO_IFACE: none of those here */
 	uint8_t family; /* 4 or 6 */
 	uint8_t bytes[16]; /* network order; IPv4 in the first four */
 };
@@ -37,7 +38,10 @@ struct vrs_conf { /* all of it is borrowed by vrs_new, and copied */
 	/* Who may send adverts by unicast; nobody else's come through. */
 	const struct vrs_addr *peers;
 	uint16_t n_peers; /* at most 100 of one interface and family */
-	/* Service addresses, which are never anybody's primary address. */
+	/*
+	 * Service addresses, which are never anybody's primary address.  Of
+	 * an IPv6 one the interface joins the solicited-node group.
+	 */
 	const struct vrs_addr *own;
 	uint16_t n_own;
 };

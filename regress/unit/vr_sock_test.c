@@ -16,8 +16,11 @@ static const struct vrs_addr peers[] = {
     {ETH0, 6, {0xfd, 0x09, [15] = 2}},
     {ETH7, 4, {10, 9, 0, 100}},
 };
-static const struct vrs_addr own[] = {
-    {0, 4, {10, 9, 0, 80}}, {0, 4, {10, 9, 0, 8}}};
+static const struct vrs_addr own[] = {{ETH0, 4, {10, 9, 0, 80}},
+    {VRS_NO_IFACE, 4, {10, 9, 0, 8}},
+    {ETH0, 6, {0xfd, 0x09, [13] = 0xab, 0xcd, 0xef}},
+    {ETH0, 6, {0xfd, 0x0a, [13] = 0xab, 0xcd, 0xef}},
+    {VRS_NO_IFACE, 6, {0xfd, 0x09, [13] = 0xab, 0xcd, 0xee}}};
 
 static struct loop *loop;
 static struct vrs *vrs;
@@ -265,6 +268,10 @@ test_groups_are_joined(void **state)
 	assert_int_equal(
 	    run_in(ALPHA, "grep eth0 /proc/net/dev_mcast | grep 01005e000012 | "
 			  "grep -v ' 1 ' | grep -q ' 2 '"),
+	    0);
+	assert_int_equal(
+	    run_in(ALPHA, "test $(grep eth0 /proc/net/igmp6 | grep -c "
+			  "ff0200000000000000000001ffabcde[ef]) = 1"),
 	    0);
 	vrs_free(vrs);
 	vrs = NULL;
