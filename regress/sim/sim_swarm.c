@@ -454,6 +454,15 @@ host_fault(struct world *w, enum fault f, struct host *h)
 	}
 }
 
+static void
+steps_fault(struct world *w, struct host *h)
+{
+	h->fail_permille = (int)rnd_in(w, 50, 500);
+	h->mute_steps = chance(w, 200);
+	say(w, "%s steps %s", h->name, h->mute_steps ? "hang" : "fail");
+	later(w, h, F_STEPS, rnd_in(w, SEC, 8 * SEC), 0);
+}
+
 /* Any of all nodes. */
 static struct host *
 victim(struct world *w0)
@@ -538,10 +547,7 @@ inject(struct sim *s)
 			net_break(w, (unsigned)rnd_in(w, 0, 1));
 		break;
 	case F_STEPS:
-		h->fail_permille = (int)rnd_in(w, 50, 500);
-		h->mute_steps = chance(w, 200);
-		say(w, "%s steps %s", h->name, h->mute_steps ? "hang" : "fail");
-		later(w, h, f, rnd_in(w, SEC, 8 * SEC), 0);
+		steps_fault(w, h);
 		break;
 	default:
 		if (!host_fault(w, f, h))
