@@ -228,8 +228,7 @@ struct vip *vip_new(const struct vip_conf *, const struct vip_ops *, void *ctx);
 void vip_free(struct vip *);
 void vip_step(struct vip *, const struct vip_event *);
 void vip_status(const struct vip *, struct vip_status *);
-void vip_addr_status(
-    const struct vip *, uint16_t id, struct vip_addr_status *);
+void vip_addr_status(const struct vip *, uint16_t id, struct vip_addr_status *);
 /* The state of one address. */
 enum vip_state vip_state(const struct vip *, uint16_t id);
 
