@@ -92,6 +92,7 @@ struct prober {
 	/* what was seen */
 	uint8_t macs[MACS_MAX][6];
 	uint64_t mac_answers[MACS_MAX];
+	int64_t mac_first_us[MACS_MAX]; /* sending time of what it answered */
 	unsigned n_macs;
 	uint64_t answered, lost, late, repeats, duplicates, send_errors, stalls;
 	int64_t first_dup_us, longest_stall_us, longest_us;
@@ -199,7 +200,8 @@ answer(struct prober *p, uint32_t seq, const uint8_t *mac)
 		return;
 	}
 	by = mac_index(p, mac);
-	p->mac_answers[by]++;
+	if (p->mac_answers[by]++ == 0)
+		p->mac_first_us[by] = q->sent_us;
 	if (q->by == UNANSWERED) {
 		q->by = by;
 		p->answered++;
@@ -683,18 +685,34 @@ tcp_loop(struct prober *p)
 /* --- set-up and report --- */
 
 static void
-print_mac(const struct prober *p, const char *key, uint8_t i)
+print_mac_text(const uint8_t *m)
 {
-	const uint8_t *m;
-
-	printf("\"%s\":", key);
-	if (i >= p->n_macs) {
-		printf("null");
-		return;
-	}
-	m = p->macs[i];
 	printf("\"%02x:%02x:%02x:%02x:%02x:%02x\"", m[0], m[1], m[2], m[3],
 	    m[4], m[5]);
+}
+
+static void
+print_mac(const struct prober *p, const char *key, uint8_t i)
+{
+	printf("\"%s\":", key);
+	if (i >= p->n_macs)
+		printf("null");
+	else
+		print_mac_text(p->macs[i]);
+}
+
+static void
+print_macs(const struct prober *p, const char *key, const uint64_t *of)
+{
+	unsigned i;
+
+	printf("\"%s\":{", key);
+	for (i = 0; i < p->n_macs; i++) {
+		printf("%s", i > 0 ? "," : "");
+		print_mac_text(p->macs[i]);
+		printf(":%llu", (unsigned long long)of[i]);
+	}
+	printf("}");
 }
 
 static void
@@ -702,10 +720,16 @@ report(const struct prober *p)
 {
 	struct timespec ts;
 	const struct outage *o;
-	int64_t ran = now_us() - p->start_us;
+	int64_t now = now_us(), ran = now - p->start_us;
+	uint64_t first[MACS_MAX];
 	unsigned i;
 
 	clock_gettime(CLOCK_REALTIME, &ts);
+	/* On the clock of others. */
+	for (i = 0; i < p->n_macs; i++)
+		first[i] =
+		    (uint64_t)(ts.tv_sec * 1000000LL + ts.tv_nsec / 1000 - now +
+			       p->mac_first_us[i]);
 	printf("{\"mode\":\"%s\",\"address\":\"%s\",\"start_ms\":%lld,"
 	       "\"ran_ms\":%.1f,\"probes\":%u,\"answered\":%llu,\"lost\":%llu,"
 	       "\"late\":%llu,\"repeats\":%llu,\"send_errors\":%llu,",
@@ -714,15 +738,10 @@ report(const struct prober *p)
 	    (double)ran / 1e3, p->seq, (unsigned long long)p->answered,
 	    (unsigned long long)p->lost, (unsigned long long)p->late,
 	    (unsigned long long)p->repeats, (unsigned long long)p->send_errors);
-	printf("\"answers\":{");
-	for (i = 0; i < p->n_macs; i++) {
-		const uint8_t *m = p->macs[i];
-
-		printf("%s\"%02x:%02x:%02x:%02x:%02x:%02x\":%llu",
-		    i > 0 ? "," : "", m[0], m[1], m[2], m[3], m[4], m[5],
-		    (unsigned long long)p->mac_answers[i]);
-	}
-	printf("},\"duplicates\":%llu,\"first_duplicate_ms\":",
+	print_macs(p, "answers", p->mac_answers);
+	printf(",");
+	print_macs(p, "first_us", first);
+	printf(",\"duplicates\":%llu,\"first_duplicate_ms\":",
 	    (unsigned long long)p->duplicates);
 	if (p->duplicates > 0)
 		printf("%.1f", (double)p->first_dup_us / 1e3);
