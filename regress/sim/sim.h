@@ -224,7 +224,7 @@ struct host {
 		uint8_t level;
 		enum arb_action action;
 	} agents[AGENT_JOBS];
-	/* within the last minute; I8 */
+	/* within some seconds; I8 */
 	struct {
 		int64_t since;
 		unsigned votes[VOTERS], offs[LEVELS], queries[LEVELS];
