@@ -233,6 +233,10 @@ HACTL := \
 	src/hactl_ask.c \
 	src/hactl_cmd.c \
 	src/hactl_conf.c \
+	src/hactl_doctor.c \
+	src/hactl_doctor_kernel.c \
+	src/hactl_doctor_net.c \
+	src/hactl_doctor_rules.c \
 	src/hactl_faults.c \
 	src/hactl_faults_text.c \
 	src/hactl_fence.c \

@@ -25,6 +25,7 @@ static const struct command {
     {"why", cmd_why, "[SERVICE]: the last decisions and their evidence"},
     {"faults", cmd_faults,
 	"[--single]: what becomes of each fault, and of two"},
+    {"doctor", cmd_doctor, "is this machine fit for had, and how to mend it"},
     {"takeover", cmd_takeover, "[SERVICE]: run it here"},
     {"move", cmd_move, "SERVICE NODE: run it there"},
     {"start", cmd_start, "SERVICE: may run again"},

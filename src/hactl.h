@@ -111,6 +111,9 @@ json_t *faults_json(const struct conf *c, const struct faults_options *);
 int faults_status(const json_t *);
 void text_faults(const json_t *, bool all, FILE *);
 
+/* hactl_doctor.c; no daemon */
+int cmd_doctor(struct hactl *, int argc, char **argv);
+
 /* hactl_fence.c */
 int cmd_fence(struct hactl *, int argc, char **argv);
 int cmd_lockdisk(struct hactl *, int argc, char **argv); /* no daemon */
