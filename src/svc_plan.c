@@ -279,12 +279,12 @@ has_heir(const struct svc *s, const struct unit *u)
 
 /*
  * A switch that dies takes the carrier of both, and one of them hears of it
- * first: the peer's word is waited for.
+ * first: a quarter of a heartbeat is what their drivers may differ by.
  */
 static monotime_t
 cut_until(const struct svc *s)
 {
-	return mt_add_ms(s->cut_at, s->conf->t.lease_ms);
+	return mt_add_ms(s->cut_at, s->conf->t.heartbeat_ms / 4);
 }
 
 /* Why would it be better off there?  NULL: it would not. */

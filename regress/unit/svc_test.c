@@ -269,7 +269,7 @@ R9_address_without_carrier(void **state)
 	shop_on_alpha();
 	step(ALPHA, e);
 	deliver();
-	run(w.conf.t.lease_ms - 20);
+	run(w.conf.t.heartbeat_ms / 4 - 5);
 	expect(ALPHA, SHOP, RUNNING);
 	run(40);
 	expect(ALPHA, SHOP, STOPPED);
@@ -305,7 +305,7 @@ R9_both_lose_their_carrier(void **state)
 	shop_on_alpha();
 	step(ALPHA, e);
 	deliver();
-	run(50);
+	run(w.conf.t.heartbeat_ms / 4 - 10);
 	step(BRAVO, e);
 	deliver();
 	run(5000);

@@ -425,6 +425,7 @@ config(void)
 	c->nodes[1].id = BRAVO;
 	c->n_nodes = 2;
 	c->t.lease_ms = 200;
+	c->t.heartbeat_ms = 100;
 	c->n_volumes = 1;
 	strcpy(c->volumes[0].name, "orders");
 	c->n_addresses = 2;
