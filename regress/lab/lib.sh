@@ -24,7 +24,8 @@
 #	logs_keep		keep this script's logs although it is good
 #
 # Nodes
-#	nodes_up [NODE...]	boots them (default all three)
+#	nodes_up [NODE...]	boots them (default all three).  In pair mode
+#				those in LAB_SYSTEMD with Debian's systemd
 #	nodes_down		all gone
 #	on NODE COMMAND...	runs it there, with this script's functions out
 #				of reach; LAB_BIN and the tools are in PATH

@@ -41,6 +41,7 @@ power_on() { # node
 	rm -f "$n/pid" "$n"/tty.* "$n"/share/{ready,cmd.*,in.*,out.*,rc.*,*.pid}
 	mkfifo "$n/tty.in" "$n/tty.out"
 	echo node >"$n/share/job"
+	case " ${LAB_SYSTEMD:-} " in *" $1 "*) echo systemd >"$n/share/job" ;; esac
 	{
 		grep -E '^(BUILD|HAD_|LAB_ENV_)' "$LAB_JOB/share/env"
 		echo "LAB_NODE=$1 LAB_HOST=$(lab_host "$1")"
