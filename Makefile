@@ -237,6 +237,7 @@ HACTL := \
 	src/hactl_doctor_kernel.c \
 	src/hactl_doctor_net.c \
 	src/hactl_doctor_rules.c \
+	src/hactl_doctor_walk.c \
 	src/hactl_faults.c \
 	src/hactl_faults_text.c \
 	src/hactl_fence.c \

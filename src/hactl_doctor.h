@@ -37,9 +37,31 @@ void doctor_net(struct doctor *);
 
 /* hactl_doctor_rules.c: chains of others that would drop what had sends */
 void doctor_rules(struct doctor *);
-/* The same for a listing of 'nft -j'; the function prints a rule. */
-void doctor_ruleset(struct doctor *, const json_t *listing,
-    void (*rule_text)(const char *family, const char *table, const char *chain,
-	int handle, char *text, size_t size));
+
+/* hactl_doctor_walk.c */
+/* A string of an object; "" if there is none. */
+const char *doctor_text(const json_t *, const char *key);
+struct doctor_proto {
+	int number;
+	const char *name, *what;
+};
+
+enum doctor_outcome { DOCTOR_GO_ON, DOCTOR_ACCEPTED, DOCTOR_DROPPED };
+
+struct doctor_walk {
+	const struct doctor *d; /* borrowed */
+	const json_t *objects; /* borrowed: of the listing */
+	const struct doctor_proto *p; /* borrowed */
+	const char *family, *table; /* borrowed */
+	unsigned depth;
+	bool maybe; /* an accept under conditions was passed */
+	/* The rule that drops: -1 = none; under conditions. */
+	int drop, soft;
+	const char *drop_chain, *soft_chain; /* borrowed */
+	bool named; /* the rule that drops names the protocol */
+};
+
+/* From here on; the chain is one of w->table. */
+enum doctor_outcome doctor_walk(struct doctor_walk *w, const char *chain);
 
 #endif

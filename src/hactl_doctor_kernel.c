@@ -95,17 +95,20 @@ static char *
 read_all(int fd)
 {
 	size_t size = 65536, used = 0;
-	char *text = malloc(size);
-	ssize_t n = 0;
+	char *text = malloc(size), *more;
+	ssize_t n;
 
-	while (
-	    text != NULL && (n = read(fd, text + used, size - used - 1)) > 0) {
-		used += (size_t)n;
-		if (size - used < 4096)
-			text = realloc(text, size *= 2);
-	}
 	if (text == NULL)
 		abort();
+	while ((n = read(fd, text + used, size - used - 1)) > 0) {
+		used += (size_t)n;
+		if (size - used >= 4096)
+			continue;
+		more = realloc(text, size *= 2);
+		if (more == NULL)
+			abort();
+		text = more;
+	}
 	text[used] = '\0';
 	return text;
 }
