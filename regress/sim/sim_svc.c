@@ -232,17 +232,21 @@ answers(const struct host *h, unsigned id)
 }
 
 /*
- * The address without data may be doubled when nothing joins the nodes; and
- * any for a moment by a machine that stood still and cannot know.
+ * The address without data may be doubled when nothing joins the nodes, until
+ * they have heard of each other again; and any by a machine that stood still
+ * and cannot know it.
  */
 static bool
 excused(struct world *w, unsigned id)
 {
+	const struct conf_timers *t = &w->conf->t;
+
 	for (unsigned i = 0; i < HOSTS; i++)
 		if (w->host[i].misled)
 			return true;
 	return id == 1 && w->total_cut_at != NEVER &&
-	       w->sim->now - w->total_cut_at < 3 * SEC;
+	       w->sim->now - w->total_cut_at <
+		   (int64_t)(t->dead_ms + t->lease_ms) * MS;
 }
 
 void
