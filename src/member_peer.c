@@ -261,7 +261,10 @@ tick_silent(struct mb *m, struct peer *p)
 {
 	const char *how;
 
-	if (p->advert.us != 0 && mb_ago_ms(m, p->advert) < m->conf.dead_ms) {
+	/* One that died between a heartbeat and its advert lives no more. */
+	if (p->advert.us != 0 && mb_ago_ms(m, p->advert) < m->conf.dead_ms &&
+	    mt_before(mt_add_ms(p->last, 2 * (int64_t)m->conf.heartbeat_ms),
+		p->advert)) {
 		mb_say(m, HAD_ERR, "R3",
 		    "%s is silent on every link, but its adverts are heard: it "
 		    "lives; each side keeps what it holds",

@@ -385,6 +385,22 @@ R3_early_answers_prove_nothing(struct world *w)
 	scene_end(w);
 }
 
+/* R3: its last advert came after its last heartbeat: that is no life. */
+static void
+R3_last_advert_of_the_dead(struct world *w)
+{
+	scene_begin(w);
+	for (int i = 0; i < 10 && !w->sim->failed; i++) {
+		run_ms(w, 3000 + 13 * i);
+		host_crash(bravo(w));
+		run_ms(w, 2000);
+		expect(w, self_of(alpha(w)) == MB_ALONE, "alpha goes on alone");
+		host_power_on(bravo(w));
+		expect(w, run_till(w, settled, 20000), "a pair again");
+	}
+	scene_end(w);
+}
+
 /* R4: in a cut both could fire: the one that holds data does, first. */
 static void
 R4_active_fires_first(struct world *w)
@@ -929,5 +945,6 @@ const struct scene scenes_arb[] = {
     {SCENE(R6_each_cluster_has_its_lease), W_WITNESS, 5},
     {SCENE(R6_what_all_share_moves_nobody), W_WITNESS, 5},
     {SCENE(R1_a_pair_that_one_never_heard_of), 0},
+    {SCENE(R3_last_advert_of_the_dead), W_ADVERTS},
 };
 const unsigned n_scenes_arb = NITEMS(scenes_arb);
