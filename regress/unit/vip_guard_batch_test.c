@@ -350,7 +350,9 @@ test_second_daemon_changes_nothing(void **state)
 	NEED_WORLD();
 	mon_open();
 	assert_true(holder_start(ALPHA));
-	take_both(ALPHA);
+	/* Closed: what a stall of this machine would close is so already. */
+	holder_cmd(ALPHA, 'T', WEB4);
+	WAIT_STATE(ALPHA, WEB4, VIP_MUTED);
 	first = spaces[ALPHA].h;
 	ruleset(before, sizeof(before));
 	mon_read();
@@ -501,26 +503,15 @@ away_us(uint32_t holder)
 	return -1;
 }
 
-/* Reads while it waits, so that the times are those of the events. */
-static bool
-restored(unsigned flushes)
-{
-	mon_read();
-	return spaces[ALPHA].h.page->status.flushed >= flushes;
-}
-
 /* How long the guard was away; it is back when this returns. */
 static int64_t
-flush_once(const char *how, unsigned flushes, uint32_t holder)
+flush_once(const char *how, uint32_t holder)
 {
-	int64_t us_away;
-
 	mon_forget();
 	assert_int_equal(run_in(ALPHA, "%s", how), 0);
-	assert_true(WAIT_FOR(5000, restored(flushes)));
-	us_away = away_us(holder);
-	assert_true(us_away >= 0);
-	return us_away;
+	/* Reads while it waits, so that the times are those of the events. */
+	assert_true(WAIT_FOR(5000, away_us(holder) >= 0));
+	return away_us(holder);
 }
 
 /*
@@ -535,7 +526,7 @@ test_flush_lets_nothing_through(void **state)
 	    "nft flush chain netdev had_guard judge_in",
 	    "nft flush set netdev had_guard guarded4"};
 	static struct wire w;
-	unsigned i, r, n[4], flushes = 0;
+	unsigned i, r, n[4];
 	uint32_t holder;
 	pid_t flood;
 
@@ -563,7 +554,7 @@ test_flush_lets_nothing_through(void **state)
 		/* A machine that stalls is no slow repair: the best of three.
 		 */
 		for (r = 0; r < 3 && us_away > RESTORE_MS * 1000; r++)
-			us_away = flush_once(how[i], ++flushes, holder);
+			us_away = flush_once(how[i], holder);
 		print_message(
 		    "%s: back after %lld us\n", how[i], (long long)us_away);
 		assert_in_range(us_away, 0, RESTORE_MS * 1000);
