@@ -8,6 +8,23 @@
 reach() { on "$1" ping -q -n -c 2 -i 0.2 -W 1 "$2"; }
 carrier() { [ "$(on "$1" cat "/sys/class/net/${2}0/carrier" 2>&1)" = "$3" ]; }
 
+# Files of this machine that a guest will try to change.
+mine=$LAB_ROOT/build/lab/host.$$
+etc=/etc/had-guest.$$
+mkdir -p "$mine"
+echo mine >"$mine/kept"
+echo mine >"$mine/removed"
+trap 'rm -rf "$mine" "$etc"' EXIT
+state_of_mine() {
+	stat -c '%n %i %a %u %s %Y %Z' "$mine" "$mine"/*
+	cat "$mine"/*
+}
+before=$(state_of_mine)
+readonly_host() { # node: what its emulator was told
+	tr '\0' '\n' <"/proc/$(<"$LAB/node/$1/pid")/cmdline" |
+		grep -qE '^local,path=/,mount_tag=host,.*readonly=on(,|$)'
+}
+
 disk_make alpha data 16 >/dev/null
 check "machines come up" nodes_up || bail "no machines"
 is "$(on alpha uname -r)" "$("$LAB_ROOT/regress/lab/kernel")" "Debian's kernel"
@@ -16,6 +33,21 @@ check "alpha reaches bravo by cross" wait_for 20 reach alpha 10.77.0.2
 check "the client reaches alpha" wait_for 20 reach client 192.0.2.11
 is "$(on alpha sh -c 'wc -c; exit 3' <<<"12345"; echo $?)" $'6\n3' \
 	"commands get their input and give their status"
+
+# What a guest does to this machine's files is seen by itself alone.
+check "a guest writes where it likes" on client sh -c "
+	echo guest >>$mine/kept && rm $mine/removed && chmod 600 $mine/kept &&
+	echo guest >$mine/made && mkdir $mine/dir && echo guest >$etc && sync"
+is "$(on client sh -c "cat $mine/kept; ls $mine; cat $etc" | xargs)" \
+	"mine guest dir kept made guest" "and sees what it wrote"
+is "$(state_of_mine)" "$before" "this machine's files are as they were"
+refuse "nor is there a new one" test -e "$etc"
+refuse "another guest does not see it, either" on alpha test -e "$mine/made"
+for node in alpha bravo client; do
+	check "$node: the emulator itself refuses to write" readonly_host $node
+done
+refuse "the files cannot be mounted a second time, to write" on client mount \
+	-t 9p -o trans=virtio,version=9p2000.L,rw host /mnt
 
 node_vanish alpha
 refuse "node_vanish: no lan" reach bravo 192.0.2.11
