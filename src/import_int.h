@@ -54,10 +54,11 @@ struct imp_instance {
 	char name[IMP_TEXT_MAX];
 	int line;
 	char ifname[16];
-	uint8_t version, vrid, priority;
+	uint8_t version, vrid, priority; /* 0: not given */
 	uint64_t interval_us, preempt_us;
 	bool master, nopreempt, vmac, strict, strict_set, accept, no_accept;
-	int nopreempt_line, preempt_line, interval_line, version_line;
+	int state_line, nopreempt_line, preempt_line, interval_line,
+	    version_line;
 	bool auth_ah;
 	char password[HAD_PASSWORD_MAX];
 	int auth_line; /* 0: none */

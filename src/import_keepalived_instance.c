@@ -31,9 +31,7 @@ on_state(struct import *im, const struct imp_stmt *s)
 	    (s->n < 2 || strcmp(s->word[1], "BACKUP") != 0))
 		imp_tell(im, s->line, s->word[0],
 		    "left out: expected MASTER or BACKUP");
-	else if (im->instance->master)
-		imp_tell(im, s->line, s->word[0],
-		    "left out: the priority alone decides who is master");
+	im->instance->state_line = s->line;
 }
 
 static void
@@ -381,6 +379,21 @@ static const struct imp_row rows[] = {
 	"the file is not read: convert it, too, or put it here"},
 };
 
+/* A master that is given no priority is the owner there. */
+static void
+set_priority(struct import *im, struct imp_instance *in)
+{
+	if (in->master && in->priority == 0)
+		imp_tell(im, in->state_line, "state",
+		    "becomes 'priority 255', as keepalived takes MASTER "
+		    "without a priority; give each machine one");
+	else if (in->master && in->priority != CONF_VRRP_OWNER)
+		imp_tell(im, in->state_line, "state",
+		    "left out: the priority alone decides who is master");
+	if (in->priority == 0)
+		in->priority = in->master ? CONF_VRRP_OWNER : CONF_PRIORITY;
+}
+
 void
 imp_instance(struct import *im, const struct imp_stmt *s)
 {
@@ -410,9 +423,9 @@ imp_instance(struct import *im, const struct imp_stmt *s)
 	im->instance = in;
 	im->group = NULL;
 	in->line = s->line;
-	in->priority = CONF_PRIORITY;
 	in->interval_us = CONF_INTERVAL_MS * 1000;
 	in->group = UINT16_MAX;
 	strlcpy(in->name, s->word[1], sizeof(in->name));
 	imp_read(im, s, rows, NITEMS(rows));
+	set_priority(im, in);
 }
