@@ -69,6 +69,7 @@ CODEC := \
 	lockmgr/lock_proto.c \
 	lockmgr/lock_wire.c \
 	vip/vip_packet.c \
+	vip/share_wire.c \
 	vip/adv_frame.c \
 	vip/vrrp_packet.c \
 	vip/sha1.c \
@@ -97,6 +98,7 @@ CORE := \
 	sctp/link.c \
 	vip/vip.c \
 	vip/vip_cell.c \
+	vip/share.c \
 	vip/vr.c \
 	vip/vr_advert.c \
 	vip/vr_cell.c \
