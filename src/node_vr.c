@@ -459,6 +459,8 @@ new_routers(struct nd *nd, struct nd_vr *v)
 		r->id = VR_NONE;
 		while (strcmp(v->ifs[r->ifx], c->routers[i].ifname) != 0)
 			r->ifx++;
+		if (!conf_router_elected(&c->routers[i]))
+			v->bound[v->n_bound++] = i;
 		if (c->routers[i].proto != CONF_CARP)
 			continue;
 		r->carp = calloc(1, sizeof(*r->carp));

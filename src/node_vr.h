@@ -42,7 +42,8 @@ struct nd_vr {
 	struct vr *core; /* owned */
 	struct vip *vip; /* owned; the elected addresses */
 	uint32_t lease_ms; /* of the elected addresses */
-	uint16_t n, n_ifs;
+	uint16_t n, n_ifs, n_bound;
+	uint16_t bound[HAD_ADDRESSES_MAX]; /* numbers of those of services */
 	struct nd_vr_router *routers; /* owned; n */
 	struct vr_router_conf *confs; /* owned; n */
 	char ifs[VR_IFS_MAX][16];

@@ -248,8 +248,9 @@ nd_vr_settle(struct nd *nd)
 
 	if (v == NULL)
 		return;
-	for (uint16_t i = 0; i < v->n; i++)
-		bound(nd, &v->routers[i]);
+	/* After every event of this node: not a look at each router. */
+	for (uint16_t i = 0; i < v->n_bound; i++)
+		bound(nd, &v->routers[v->bound[i]]);
 	tracks(nd);
 	standby(nd);
 	vouch(nd);
