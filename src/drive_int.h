@@ -183,6 +183,7 @@ void drive_announce(void *ctx, uint16_t id);
 int drive_vr_new(struct drive *, const struct vip_addr_conf *, uint16_t n,
     char *err, size_t size);
 void drive_vr_free(struct drive *, bool remove);
+void drive_vr_tracks(struct drive *);
 void drive_vr_place(
     const struct drive *, uint16_t address, struct vip_addr_conf *);
 void drive_vr_carrier(struct drive *, const char *ifname, bool up);

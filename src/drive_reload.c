@@ -31,6 +31,57 @@ level_service(struct conf_service *new, const struct conf_service *old)
 	}
 }
 
+/* Is it the same router, with the same addresses? */
+static bool
+same_router(const struct conf_router *a, const struct conf_router *b)
+{
+	return strcmp(a->name, b->name) == 0 && a->proto == b->proto &&
+	       a->vrid == b->vrid && a->family == b->family &&
+	       a->service == b->service && a->n_addrs == b->n_addrs &&
+	       memcmp(a->addrs, b->addrs, a->n_addrs * sizeof(a->addrs[0])) ==
+		   0 &&
+	       strcmp(a->ifname, b->ifname) == 0 &&
+	       a->virtual_mac == b->virtual_mac &&
+	       a->no_accept == b->no_accept && a->n_unicast == b->n_unicast &&
+	       memcmp(a->unicast, b->unicast, sizeof(a->unicast)) == 0;
+}
+
+/* Its carrier is known already. */
+static bool
+is_watched(const struct conf *old, const char *ifname)
+{
+	for (uint16_t i = 0; i < old->n_addresses; i++)
+		if (strcmp(old->addresses[i].ifname, ifname) == 0)
+			return true;
+	for (uint16_t i = 0; i < old->n_tracks; i++)
+		if (old->tracks[i].type == CONF_TRACK_INTERFACE &&
+		    strcmp(old->tracks[i].what, ifname) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * Routers may change in everything but who they are and what they hold.  The
+ * lease of the guard follows from the fastest of them, so that has to stay.
+ */
+static void
+level_routers(struct conf *new, const struct conf *old)
+{
+	if (new->n_routers != old->n_routers ||
+	    conf_router_down_ms(new) != conf_router_down_ms(old))
+		return;
+	for (uint16_t i = 0; i < new->n_routers; i++)
+		if (!same_router(&new->routers[i], &old->routers[i]))
+			return;
+	for (uint16_t i = 0; i < new->n_tracks; i++)
+		if (new->tracks[i].type == CONF_TRACK_INTERFACE &&
+		    !is_watched(old, new->tracks[i].what))
+			return;
+	memcpy(new->routers, old->routers, sizeof(new->routers));
+	memcpy(new->tracks, old->tracks, sizeof(new->tracks));
+	new->n_tracks = old->n_tracks;
+}
+
 /*
  * The printed form is compared: it leaves out where things stand in the file
  * and how they were written.
@@ -51,6 +102,27 @@ same(const struct conf *a, const struct conf *b,
 	free(ta);
 	free(tb);
 	return equal;
+}
+
+/* The routers and what they track; what did not change keeps its state. */
+static void
+apply_routers(struct drive *d, const struct conf *from)
+{
+	struct nd_event e = {.type = ND_EV_VR_RELOAD};
+	struct conf_track *old = calloc(HAD_TRACKS_MAX, sizeof(*old));
+	struct conf *to = d->conf;
+
+	if (old == NULL)
+		fatal("configuration");
+	memcpy(old, to->tracks, sizeof(to->tracks));
+	e.u.reload.tracks = old;
+	e.u.reload.n_tracks = to->n_tracks;
+	memcpy(to->routers, from->routers, sizeof(to->routers));
+	memcpy(to->tracks, from->tracks, sizeof(to->tracks));
+	to->n_tracks = from->n_tracks;
+	drive_step(d, &e);
+	drive_vr_tracks(d);
+	free(old);
 }
 
 static void
@@ -81,6 +153,12 @@ reload(struct drive *d, bool dry_run, char *text, size_t size)
 		    d->o.conf_path);
 		goto out;
 	}
+	if (drive_vr_passwords(new) < 0) {
+		snprintf(text, size,
+		    "a password file cannot be read, the running configuration "
+		    "stays: see had's log");
+		goto out;
+	}
 	*flat = *new;
 	for (unsigned i = 0; i < flat->n_services && i < d->conf->n_services;
 	     i++)
@@ -89,6 +167,7 @@ reload(struct drive *d, bool dry_run, char *text, size_t size)
 	     i < flat->n_lockspaces && i < d->conf->n_lockspaces; i++)
 		memcpy(flat->lockspaces[i].group, d->conf->lockspaces[i].group,
 		    sizeof(flat->lockspaces[i].group));
+	level_routers(flat, d->conf);
 	/*
 	 * The cores were made for them, and until the other node has them, too,
 	 * the two would decide on each other by different rules.
@@ -106,7 +185,9 @@ reload(struct drive *d, bool dry_run, char *text, size_t size)
 		snprintf(text, size,
 		    "the file changes more than a running daemon can take "
 		    "over (services' commands, checks, timeouts, mount "
-		    "options, preferences, and groups of lockspaces): restart "
+		    "options, preferences, groups of lockspaces, and of "
+		    "routers all but their protocol, addresses, shortest "
+		    "interval, interface, virtual mac and peers): restart "
 		    "had, on the standby node first; the running "
 		    "configuration stays");
 		goto out;
@@ -117,8 +198,16 @@ reload(struct drive *d, bool dry_run, char *text, size_t size)
 		snprintf(text, size, "%s",
 		    dry_run ? "it would be applied; nothing is interrupted"
 			    : "applied");
-	if (!dry_run)
+	if (!dry_run) {
+		bool routers = memcmp(new->routers, d->conf->routers,
+				   sizeof(new->routers)) != 0 ||
+			       memcmp(new->tracks, d->conf->tracks,
+				   sizeof(new->tracks)) != 0;
+
 		apply(d->conf, new);
+		if (routers && new->n_routers > 0)
+			apply_routers(d, new);
+	}
 	result = 0;
 out:
 	free(new);

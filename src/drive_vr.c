@@ -253,6 +253,24 @@ make_sockets(struct drive *d, char *err, size_t size)
 	return d->vrs != NULL ? 0 : -1;
 }
 
+/* What routers track now; what is known of an interface is told again. */
+void
+drive_vr_tracks(struct drive *d)
+{
+	static const struct track_cb cb = {.changed = cb_track};
+
+	track_free(d->track);
+	d->track =
+	    track_new(d->event, d->conf->tracks, d->conf->n_tracks, &cb, d);
+	if (d->track == NULL)
+		log_warn("routers: tracked things");
+	for (uint16_t i = 0; i < d->conf->n_tracks; i++)
+		if (d->conf->tracks[i].type == CONF_TRACK_INTERFACE)
+			cb_track(d, i,
+			    vip_addr_carrier(d->addr, d->conf->tracks[i].what),
+			    0);
+}
+
 int
 drive_vr_new(struct drive *d, const struct vip_addr_conf *addrs, uint16_t n,
     char *err, size_t size)

@@ -552,6 +552,7 @@ dispatch(struct nd *nd, const struct nd_event *e)
 	case ND_EV_VR_PACKET:
 	case ND_EV_VR_IFACE:
 	case ND_EV_VR_TRACK:
+	case ND_EV_VR_RELOAD:
 		nd_vr_event(nd, e);
 		break;
 	case ND_EV_N:

@@ -56,6 +56,7 @@ enum nd_ev {
 	ND_EV_VR_PACKET,
 	ND_EV_VR_IFACE,
 	ND_EV_VR_TRACK,
+	ND_EV_VR_RELOAD,
 	ND_EV_STOP,
 	ND_EV_N
 };
@@ -203,6 +204,15 @@ struct nd_event {
 			bool up;
 			int32_t value; /* of a file with a weight */
 		} track;
+		/*
+		 * The lent configuration has other priorities, tracks,
+		 * passwords and the like of the same routers: they hold from
+		 * now on, and nothing else changes.  What it tracked before.
+		 */
+		struct {
+			const struct conf_track *tracks; /* lent */
+			uint16_t n_tracks;
+		} reload;
 		struct { /* LOCK_OPEN, LOCK_MSG, LOCK_EOF */
 			uint32_t client;
 			uint32_t uid, gid, pid;

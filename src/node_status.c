@@ -246,6 +246,19 @@ look_at_isolation(const struct nd *nd, struct nd_status *s)
 		    "this node has lost all its links (R9)");
 }
 
+/* Routers that could not take their addresses. */
+static void
+look_at_routers(const struct nd *nd, struct nd_status *s)
+{
+	struct vr_status r;
+
+	for (uint16_t i = 0; i < nd->conf->n_routers; i++)
+		if (nd_router_status(nd, i, &r) && !r.bound &&
+		    r.state == VR_INIT && !svc_standby(nd->svc))
+			finding(s, ND_DEGRADED, "hactl addresses",
+			    "router %s takes no part: %s", r.name, r.reason);
+}
+
 static void
 look(const struct nd *nd, struct nd_status *s)
 {
@@ -258,6 +271,7 @@ look(const struct nd *nd, struct nd_status *s)
 			look_at_volume(nd, s, i);
 	for (unsigned i = 0; i < nd->n_peers; i++)
 		look_at_peer(nd, s, i);
+	look_at_routers(nd, s);
 	if (nd->state == MB_DOUBT)
 		finding(s, ND_DEGRADED, "wait a second",
 		    "this daemon did not run for a while and is finding out "

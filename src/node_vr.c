@@ -329,17 +329,20 @@ nd_vr_ifaces(const struct conf *c, char names[VR_IFS_MAX][16])
 }
 
 static void
-add_tracks(const struct conf *c, uint16_t router, struct vr_router_conf *out)
+add_tracks(const struct nd *nd, uint16_t router, struct vr_router_conf *out)
 {
+	const struct conf *c = nd->conf;
+
 	for (uint16_t i = 0; i < c->n_tracks; i++) {
 		const struct conf_track *t = &c->tracks[i];
 
 		if (t->router != router)
 			continue;
 		ASSERT(out->n_tracks < VR_ROUTER_TRACKS_MAX);
-		out->tracks[out->n_tracks++] = (struct vr_track){.id = i,
-		    .weight = t->weight,
-		    .scaled = t->type == CONF_TRACK_FILE && t->weight != 0};
+		out->tracks[out->n_tracks++] =
+		    (struct vr_track){.id = nd->vr->track_id[i],
+			.weight = t->weight,
+			.scaled = t->type == CONF_TRACK_FILE && t->weight != 0};
 	}
 }
 
@@ -385,7 +388,7 @@ fill(const struct nd *nd, uint16_t i, struct vr_router_conf *out)
 		memcpy(out->own_addr, f->addr4, sizeof(f->addr4));
 	else
 		memcpy(out->own_addr, f->addr6, sizeof(f->addr6));
-	add_tracks(nd->conf, i, out);
+	add_tracks(nd, i, out);
 }
 
 static struct vr_conf
@@ -422,7 +425,15 @@ make_key(
 		memcpy(addrs + i * len, c->addresses[r->addrs[i]].bytes, len);
 	carp_key_init(&carp->key, r->password, r->vrid, addrs,
 	    r->family == 4 ? n : 0, addrs, r->family == 6 ? n : 0);
-	carp_replay_init(&carp->replay);
+}
+
+void
+nd_vr_keys(struct nd *nd)
+{
+	for (uint16_t i = 0; i < nd->vr->n; i++)
+		if (nd->vr->routers[i].carp != NULL)
+			make_key(nd->conf, &nd->conf->routers[i],
+			    nd->vr->routers[i].carp);
 }
 
 static struct vip *
@@ -467,6 +478,7 @@ new_routers(struct nd *nd, struct nd_vr *v)
 		if (r->carp == NULL)
 			return false;
 		make_key(c, &c->routers[i], r->carp);
+		carp_replay_init(&r->carp->replay);
 	}
 	return true;
 }
@@ -490,6 +502,8 @@ nd_vr_new(struct nd *nd)
 	if (v->lease_ms == 0)
 		v->lease_ms = c->t.lease_ms; /* all are bound */
 	v->vr_at = v->vip_at = v->reach_at = MT_NEVER;
+	for (uint16_t i = 0; i < HAD_TRACKS_MAX; i++)
+		v->track_id[i] = i;
 	v->routers = calloc(v->n, sizeof(*v->routers));
 	v->confs = calloc(v->n, sizeof(*v->confs));
 	if (v->routers == NULL || v->confs == NULL || !new_routers(nd, v))

@@ -54,6 +54,8 @@ struct nd_vr {
 	monotime_t vr_at, vip_at, reach_at;
 	uint32_t services; /* bitmap: run here */
 	bool track_told[HAD_TRACKS_MAX], track_up[HAD_TRACKS_MAX];
+	/* Of the configuration's tracks, in the core: kept by a reload. */
+	uint16_t track_id[HAD_TRACKS_MAX];
 };
 
 /* node_vr.c */
@@ -61,6 +63,7 @@ struct nd_vr_router *nd_vr_of(struct nd_vr *, uint16_t id); /* by core's id */
 const struct conf_router *nd_vr_conf(
     const struct nd *, const struct nd_vr_router *);
 void nd_vr_config(struct nd *);
+void nd_vr_keys(struct nd *); /* passwords may have changed */
 
 /* node_vr_event.c */
 void nd_vr_links(struct nd *, uint16_t ifx);

@@ -66,10 +66,59 @@ on_track(struct nd *nd, uint16_t id, bool up, int32_t value)
 
 	if (id >= nd->conf->n_tracks)
 		return;
-	e.u.track.id = id;
+	e.u.track.id = nd->vr->track_id[id];
 	e.u.track.up = up;
 	e.u.track.value = value;
 	nd_vr_step(nd, &e);
+}
+
+static bool
+same_track(const struct conf_track *a, const struct conf_track *b)
+{
+	return a->type == b->type && strcmp(a->what, b->what) == 0;
+}
+
+/*
+ * Things that were tracked before keep their number in the core, and so what
+ * is known of them; a new one gets a number that nobody refers to, and is up.
+ */
+static void
+number_tracks(struct nd *nd, const struct conf_track *old, uint16_t n_old)
+{
+	struct nd_vr *v = nd->vr;
+	bool taken[VR_TRACKS_MAX] = {false};
+	uint16_t was[HAD_TRACKS_MAX], next = 0;
+	struct vr_event e = {.type = VR_EV_TRACK};
+
+	memcpy(was, v->track_id, sizeof(was));
+	for (uint16_t k = 0; k < n_old; k++)
+		taken[was[k]] = true;
+	memset(v->track_told, 0, sizeof(v->track_told));
+	for (uint16_t i = 0; i < nd->conf->n_tracks; i++) {
+		uint16_t k = 0;
+
+		while (k < n_old && !same_track(&old[k], &nd->conf->tracks[i]))
+			k++;
+		if (k < n_old) {
+			v->track_id[i] = was[k];
+			continue;
+		}
+		while (taken[next])
+			next++;
+		taken[next] = true;
+		v->track_id[i] = e.u.track.id = next;
+		e.u.track.up = true;
+		nd_vr_step(nd, &e);
+	}
+}
+
+static void
+on_reload(struct nd *nd, const struct nd_event *e)
+{
+	ASSERT(nd->vr->n == nd->conf->n_routers);
+	number_tracks(nd, e->u.reload.tracks, e->u.reload.n_tracks);
+	nd_vr_keys(nd);
+	nd_vr_config(nd);
 }
 
 void
@@ -81,6 +130,8 @@ nd_vr_event(struct nd *nd, const struct nd_event *e)
 		nd_vr_packet(nd, e);
 	else if (e->type == ND_EV_VR_IFACE)
 		on_iface(nd, e);
+	else if (e->type == ND_EV_VR_RELOAD)
+		on_reload(nd, e);
 	else
 		on_track(nd, e->u.track.id, e->u.track.up, e->u.track.value);
 }

@@ -124,6 +124,24 @@ check "tracked: the priority says so" weighs 50
 AFTER=2 watched track2 touch "$LAB/up"
 one_holder track2 60
 check "tracked: and back" held_by alpha
+
+# A reload changes what it changes, and nothing else.
+moves() { router_get alpha '"\(.transitions) \(.became_active) \(.since_ms > 2000)"'; }
+echo 3 >"$LAB/up"
+wait_for 3 weighs 203
+lab_nap 2.2
+before=$(moves)
+router_conf alpha "vrrp 3 vrid 90; interval 100ms; preempt after 0ms; priority 180
+	track process nosuchprogram weight 10
+	track file \"$LAB/up\" weight 1"
+check "reload: taken" hactl alpha reload
+check "reload: the new priority counts, and the number in the file still does" \
+	weighs 183
+is "$(moves)" "$before" "reload: nothing has moved"
+router_conf alpha 'vrrp 3 vrid 91; interval 100ms; preempt after 0ms; priority 180'
+refuse "reload: another vrid is refused" hactl alpha reload
+is "$(hactl alpha reload 2>&1 | grep -c 'routers all but their protocol')" 1 \
+	"reload: with what a restart is needed for"
 stopped
 
 # IPv6, with a virtual MAC; and CARP.
