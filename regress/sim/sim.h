@@ -228,6 +228,7 @@ struct host {
 	struct {
 		int64_t since;
 		unsigned votes[VOTERS], offs[LEVELS], queries[LEVELS];
+		monotime_t heard; /* the peer, before that silence */
 	} tries;
 	/* within the last second; I8 */
 	struct {

@@ -66,9 +66,14 @@ count(struct host *h, unsigned *n, unsigned limit, const char *what)
 {
 	struct world *w = h->w;
 
-	if (w->sim->now - h->tries.since > TRIES_US) {
+	monotime_t heard = status(h)->member.peers[0].heard;
+
+	/* Of one silence: the peer was heard, and a new one is another cause. */
+	if (w->sim->now - h->tries.since > TRIES_US ||
+	    heard.us != h->tries.heard.us) {
 		memset(&h->tries, 0, sizeof(h->tries));
 		h->tries.since = w->sim->now;
+		h->tries.heard = heard;
 	}
 	if (++*n > limit)
 		violation(w, "I8", "%s: %u times %s within %d s", h->name, *n,
