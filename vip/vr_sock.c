@@ -34,6 +34,8 @@ enum {
 	FILTER_MAX = 32 + 9 * PEERS_MAX,
 	READ_ROUNDS = 8, /* bounded work per wake-up and socket, in batches */
 	READ_BATCH = 32,
+	REST_FROM = 8, /* adverts in one go: there are many routers */
+	REST_MS = 1,
 	QUEUE_BYTES = 256 * 1024,
 	SNDBUF = 8 * 1024 * 1024,
 	RCVBUF = 1024 * 1024,
@@ -197,13 +199,15 @@ deliver(struct vrs *v, uint16_t id, struct batch *b, unsigned i, monotime_t now,
 	    len - ETH_HLEN, stamp(&b->m[i].msg_hdr, now, wall));
 }
 
-static void
+/* How many there were. */
+static unsigned
 ear_read(struct ear *e)
 {
 	struct vrs *v = e->vrs;
 	struct batch *b = v->batch;
 	struct timespec wall;
 	monotime_t now;
+	unsigned total = 0;
 	int rounds = READ_ROUNDS, n, i;
 
 	while (e->fd >= 0 && rounds-- > 0) {
@@ -215,9 +219,34 @@ ear_read(struct ear *e)
 		now = loop_now();
 		for (i = 0; i < n; i++)
 			deliver(v, e->id, b, (unsigned)i, now, &wall);
+		total += (unsigned)n;
 		if (n < READ_BATCH)
 			break;
 	}
+	return total;
+}
+
+/*
+ * Adverts of many routers come in a burst, and each one would wake the process,
+ * which is dearer than reading it: after some at once the socket has a rest.
+ */
+static void
+ear_turn(struct ear *e)
+{
+	struct vrs *v = e->vrs;
+	bool rests;
+
+	ASSERT(!v->reading);
+	v->reading = true;
+	rests = ear_read(e) >= REST_FROM;
+	v->reading = false;
+	v->stats.rests += rests;
+	if (rests)
+		loop_timer_at(v->rest, mt_add_ms(loop_now(), REST_MS));
+	if (rests == e->rests || e->src == NULL)
+		return;
+	e->rests = rests;
+	sd_event_source_set_enabled(e->src, rests ? SD_EVENT_OFF : SD_EVENT_ON);
 }
 
 static int
@@ -226,11 +255,24 @@ on_packet(sd_event_source *src, int fd, uint32_t revents, void *ctx)
 	struct ear *e = ctx;
 
 	(void)src, (void)revents;
-	ASSERT(fd == e->fd && !e->vrs->reading);
-	e->vrs->reading = true;
-	ear_read(e);
-	e->vrs->reading = false;
+	ASSERT(fd == e->fd);
+	ear_turn(e);
 	return 0;
+}
+
+static void
+on_rest(void *ctx, monotime_t now)
+{
+	struct vrs *v = ctx;
+	uint16_t i;
+
+	(void)now;
+	for (i = 0; i < v->n_ifs; i++) {
+		if (v->ifs[i].ear4.rests)
+			ear_turn(&v->ifs[i].ear4);
+		if (v->ifs[i].ear6.rests)
+			ear_turn(&v->ifs[i].ear6);
+	}
 }
 
 void
@@ -258,6 +300,7 @@ ear_close(struct ear *e)
 		close(e->group);
 	e->fd = e->group = -1;
 	e->ifindex = 0;
+	e->rests = false;
 }
 
 /* The hardware's group; and a real join, so that switches know. */
@@ -336,6 +379,9 @@ ear_open(struct vrs *v, struct ear *e, uint8_t family)
 		e->fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog)) < 0 ||
 	    setsockopt(e->fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on)) <
 		0 ||
+	    /* What this machine sends is not copied for it to be dropped. */
+	    setsockopt(e->fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on,
+		sizeof(on)) < 0 ||
 	    bind(e->fd, (struct sockaddr *)&to, sizeof(to)) < 0)
 		return -1;
 	setsockopt(e->fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
@@ -573,6 +619,7 @@ vrs_new(sd_event *event, const struct vrs_conf *conf, const struct vrs_cb *cb,
 		if (copy_conf(v, conf) == 0 && (what = "peers") != NULL &&
 		    check_peers(v) == 0 && (what = "sockets") != NULL &&
 		    open_sockets(v) == 0 && (what = "rtnetlink") != NULL &&
+		    (v->rest = loop_timer_new(event, on_rest, v)) != NULL &&
 		    vrs_facts_open(v) == 0)
 			return v;
 	}
@@ -595,6 +642,7 @@ vrs_free(struct vrs *v)
 		ear_close(&v->ifs[i].ear6);
 	}
 	vrs_facts_close(v);
+	loop_timer_free(v->rest);
 	if (v->out >= 0)
 		close(v->out);
 	if (v->catch4 >= 0)

@@ -105,6 +105,7 @@ struct vrs_stats {
 	uint64_t send_failed; /* refused by the kernel */
 	uint64_t send_unbound; /* no interface to send by */
 	uint64_t received;
+	uint64_t rests; /* of a socket, as many came at once */
 	uint64_t overruns; /* of the kernel's notices; all was asked anew */
 };
 void vrs_stats(const struct vrs *, struct vrs_stats *);

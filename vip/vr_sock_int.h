@@ -27,6 +27,7 @@ struct ear {
 	int fd; /* owned; -1: none */
 	int group; /* owned; -1: none; keeps the membership */
 	sd_event_source *src; /* owned */
+	bool rests; /* there are many: src is off until the timer */
 };
 
 struct iface {
@@ -47,6 +48,7 @@ struct vrs {
 	uint16_t n_peers, n_own;
 	struct batch *batch; /* owned */
 	bool reading;
+	struct loop_timer *rest; /* owned */
 
 	/* What is known of the interfaces (vr_facts.c). */
 	struct mnl_socket *ask, *mon; /* owned */

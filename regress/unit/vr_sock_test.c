@@ -430,6 +430,40 @@ frames_at(int fd)
 	return n;
 }
 
+/* After a burst a socket rests, and then hears what came meanwhile. */
+static void
+test_bursts(void **state)
+{
+	struct vrs_stats s;
+	uint8_t f[64];
+	int fd, i, round;
+
+	(void)state;
+	NEED_WORLD();
+	up();
+	fd = wire(BRAVO);
+	frame4(f, BRAVO, "224.0.0.18", 112);
+	for (round = 1; round <= 3; round++) {
+		for (i = 0; i < 20; i++)
+			assert_int_equal(send(fd, f, 46, 0), 46);
+		assert_true(TURN_UNTIL(2000, n_packets == round * 21 - 1));
+		vrs_stats(vrs, &s);
+		assert_true(s.rests >= (unsigned)round);
+		assert_int_equal(send(fd, f, 46, 0), 46);
+		/* Before a timeout it is asked all the same. */
+		if (round == 2) {
+			enter(spaces[ALPHA].fd);
+			vrs_read(vrs);
+			enter(hub_fd);
+			assert_int_equal(n_packets, round * 21);
+		}
+		assert_true(TURN_UNTIL(2000, n_packets == round * 21));
+		/* Awake again. */
+		assert_false(TURN_UNTIL(20, n_packets > round * 21));
+	}
+	close(fd);
+}
+
 /* Many frames in one call; the egress hook sees each. */
 static void
 test_send(void **state)
@@ -570,6 +604,7 @@ main(int argc, char **argv)
 	    T(unicast_gets_no_error),
 	    T(facts),
 	    T(interface_comes_and_goes),
+	    T(bursts),
 	    T(send),
 	    T(send_fails),
 	    T(two_at_once),
