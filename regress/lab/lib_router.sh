@@ -9,10 +9,11 @@
 #	router_is NODE STATE	what hactl addresses says of it
 #	router_get NODE FILTER	jq of its object
 #	keepalived_start NODE PRIORITY [STATEMENTS]	of the instance; VRRP
-#				version $KA_VERSION (3), interval $KA_INT (0.1)
+#				version $KA_VERSION (3), interval $KA_INT (0.1),
+#				number $KA_VRID (90)
 #	keepalived_stop NODE, keepalived_kill NODE (parent and child)
 #	keepalived_pids NODE, keepalived_clean NODE
-#	ucarp_start NODE SKEW, ucarp_stop NODE, ucarp_kill NODE, ucarp_clean NODE
+#	ucarp_start NODE SKEW ($UCARP_VHID: 90), ucarp_stop NODE, ucarp_kill NODE, ucarp_clean NODE
 #	holds NODE		does it answer ARP for the address, and who else
 #	holder			alpha, bravo, both or none: by who answers ARP
 #	sniff_start, sniff_bad	what tcpdump on the client finds wrong in
@@ -53,7 +54,7 @@ keepalived_start() { # node priority [statements]
 		vrrp_instance gw {
 			state BACKUP
 			interface lan0
-			virtual_router_id 90
+			virtual_router_id ${KA_VRID:-90}
 			priority $2
 			advert_int ${KA_INT:-0.1}
 			${3:-}
@@ -97,7 +98,7 @@ ucarp_start() { # node skew
 		ip addr del $GW/24 dev \$1
 	END
 	chmod +x "$LAB/ucarp-up" "$LAB/ucarp-down"
-	node_spawn "$1" ucarp "$(type -P ucarp)" -i lan0 -s "$own" -v 90 \
+	node_spawn "$1" ucarp "$(type -P ucarp)" -i lan0 -s "$own" -v "${UCARP_VHID:-90}" \
 		-p "$PASS" -a "$GW" -b 1 -k "$2" -r 3 -z -P \
 		-u "$LAB/ucarp-up" -d "$LAB/ucarp-down"
 }
