@@ -200,6 +200,8 @@ DRIVER := \
 	vip/vip_guard.c \
 	vip/vip_guard_msg.c \
 	vip/vip_guard_nft.c \
+	vip/vip_guard_share.c \
+	vip/share_group.c \
 	vip/vip_announce.c \
 	vip/vr_facts.c \
 	vip/vr_mac.c \

@@ -67,6 +67,22 @@ share_ev_name(enum share_ev e)
 	return names[e];
 }
 
+void
+share_mac(uint8_t mac[6], uint8_t family, const uint8_t bytes[16])
+{
+	static const uint8_t ip4[4] = {0x01, 0x00, 0x5e, 0x7f};
+	static const uint8_t ip6[3] = {0x33, 0x33, 0xff};
+
+	ASSERT(family == 4 || family == 6);
+	if (family == 4) {
+		memcpy(mac, ip4, 4);
+		memcpy(mac + 4, bytes + 2, 2);
+	} else {
+		memcpy(mac, ip6, 3);
+		memcpy(mac + 3, bytes + 13, 3);
+	}
+}
+
 struct share *
 share_new(const struct share_conf *conf, const struct share_ops *ops, void *ctx)
 {

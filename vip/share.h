@@ -131,6 +131,14 @@ struct share_status {
 	uint64_t failed, moved; /* totals: guard's failures, changes */
 };
 
+/*
+ * The group address that clients send to, so that both nodes hear them: for
+ * IPv4 that of the group 239.255 and the last two bytes, which is to be joined,
+ * for IPv6 that of the solicited-node group, which every holder has joined.
+ * So switches that look into IGMP and MLD let it pass.
+ */
+void share_mac(uint8_t mac[6], uint8_t family, const uint8_t bytes[16]);
+
 struct share;
 struct share *share_new(
     const struct share_conf *, const struct share_ops *, void *ctx);

@@ -29,7 +29,7 @@ struct vip_addr_conf {
 	char ifname[16];
 	/*
 	 * It is on an interface of its own (ifname), whose hardware address
-	 * this is, and never seen with another one.
+	 * mac is, and never seen with another one.
 	 */
 	bool has_mac;
 	uint8_t mac[6];
@@ -38,6 +38,11 @@ struct vip_addr_conf {
 	 * (RFC 9568, Accept_Mode off).
 	 */
 	bool no_accept;
+	/*
+	 * Two machines have it on their interfaces and each serves some of its
+	 * clients, which know it by the group address mac.
+	 */
+	bool shared;
 };
 
 struct vip_conf {

@@ -66,6 +66,8 @@ struct vip_announce {
 	struct iovec iov[QUEUE];
 	struct sockaddr_ll to[QUEUE];
 	struct mmsghdr msgs[QUEUE];
+	/* Of a shared address: one of its machines announces it. */
+	bool shared[QUEUE], sharing;
 	struct log_limit limit;
 	uint16_t n_ports;
 	struct port ports[HAD_ADDRESSES_MAX];
@@ -187,6 +189,7 @@ claimed(struct vip_announce *va, const struct vip_claim *c, int ifindex)
 		if (a->family == c->family &&
 		    memcmp(a->bytes, c->ip, len) == 0 &&
 		    port_of(va, va->addrs[i].port)->index == ifindex &&
+		    !(a->shared && memcmp(a->mac, c->mac, 6) == 0) &&
 		    !is_ours(va, c->mac))
 			va->cb.conflict(va->ctx, i, c->mac);
 	}
@@ -237,7 +240,8 @@ vip_announce_flush(struct vip_announce *va)
 		if (errno == EINTR)
 			continue;
 		/* The next ones may have another interface. */
-		if (log_allowed(&va->limit, loop_now(), &suppressed))
+		if (!(va->shared[at] && errno == ENOBUFS) &&
+		    log_allowed(&va->limit, loop_now(), &suppressed))
 			log_warn(
 			    "announcements: not sent, %u before", suppressed);
 		at++;
@@ -264,6 +268,7 @@ put(struct vip_announce *va, const struct port *p, uint16_t proto, size_t len)
 		vip_announce_flush(va);
 	i = va->queued++;
 	va->iov[i] = (struct iovec){va->frames[i], len};
+	va->shared[i] = va->sharing;
 	va->to[i] = (struct sockaddr_ll){
 	    .sll_family = AF_PACKET,
 	    .sll_ifindex = p->index,
@@ -454,6 +459,7 @@ vip_announce_send(struct vip_announce *va, uint16_t id)
 		ports_forget(va);
 		return -1;
 	}
+	va->sharing = a->shared;
 	if (a->family == 6)
 		put_na(va, p, a->bytes, is_router(a->ifname));
 	else {

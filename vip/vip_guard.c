@@ -28,7 +28,7 @@
 
 enum {
 	PORT_BASE = 0x48000000, /* see port_of */
-	PORT_CLASSES = 1,
+	PORT_CLASSES = 3,
 	RESTORE_GAP_MS = 5, /* between two repairs */
 	RESTORE_RETRY_MS = 50, /* after one that failed */
 	SNDBUF = 1024 * 1024,
@@ -61,6 +61,7 @@ struct vip_guard {
 	bool unsure; /* a batch failed: the kernel may differ from open */
 	struct vip_set open;
 	monotime_t until; /* of open */
+	uint64_t buckets;
 	monotime_t restored_at;
 	bool dirty; /* the kernel's tables are not ours any more */
 	char error[160];
@@ -114,6 +115,7 @@ guard_tables(const struct vip_guard *g, struct vip_tables *t)
 	t->addrs = g->addrs;
 	t->n = g->n;
 	t->n_primary = 0;
+	t->buckets = g->buckets;
 	for (i = 0; i < g->n_devs; i++) {
 		const struct dev *d = &g->devs[i];
 		struct vip_primary *p = &t->primary[t->n_primary];
@@ -275,7 +277,7 @@ on_link(sd_event_source *src, int fd, uint32_t revents, void *ctx)
 /* A name for the owning socket: others of this process differ in the class. */
 static uint32_t port_of(enum vip_guard_class class)
 {
-	return PORT_BASE | (uint32_t)getpid() << 1 | class;
+	return PORT_BASE | (uint32_t)getpid() << 2 | class;
 }
 
 /*
@@ -583,6 +585,18 @@ vip_guard_primary(struct vip_guard *g, const char *ifname, const uint8_t *addr)
 	vip_batch_begin(&g->batch);
 	vip_batch_primary(&g->batch, &t);
 	return guard_send(g);
+}
+
+int
+vip_guard_buckets(struct vip_guard *g, uint64_t buckets)
+{
+	ASSERT(guard_class(g) == VIP_GUARD_SHARE);
+	vip_batch_begin(&g->batch);
+	vip_batch_buckets(&g->batch, buckets);
+	if (guard_send(g) < 0)
+		return -1;
+	g->buckets = buckets;
+	return 0;
 }
 
 const char *

@@ -48,6 +48,18 @@
  *   kernel asks there for its neighbours: see vip_guard_primary.
  * - Packets to an address with no_accept are dropped, but not ARP and
  *   neighbour discovery.
+ *
+ * A guard of shared addresses (VIP_GUARD_SHARE) judges by the client, too:
+ *
+ * - A hash of its address is one of VIP_GUARD_BUCKETS.  Packets, questions and
+ *   answers of one whose bucket is not in the set buckets are dropped in both
+ *   directions, so that exactly one of the machines that share an address
+ *   speaks with it.  An error that a router reports counts for the client that
+ *   it is about.
+ * - Clients send to the address's group, so that all of the machines hear
+ *   them: ARP and neighbour discovery that the kernel sends for it say so, and
+ *   what comes in by it counts as sent to this machine.  Frames leave with the
+ *   interface's own source address.
  */
 #ifndef VIP_GUARD_H
 #define VIP_GUARD_H
@@ -60,11 +72,15 @@
  * There may be one guard of each class, independent of one another: tables
  * had_guard and had_lease for the addresses of services, had_guard_vr and
  * had_lease_vr for those of virtual routers; each with its bit of the packet
- * mark, which had uses between its own chains.
+ * mark, which had uses between its own chains; had_guard_share and
+ * had_lease_share for shared ones.
  */
-enum vip_guard_class { VIP_GUARD_SERVICE, VIP_GUARD_ROUTER };
+enum vip_guard_class { VIP_GUARD_SERVICE, VIP_GUARD_ROUTER, VIP_GUARD_SHARE };
 #define VIP_GUARD_MARK 0x08000000u
 #define VIP_GUARD_MARK_VR 0x04000000u
+#define VIP_GUARD_MARK_SHARE 0x02000000u
+
+enum { VIP_GUARD_BUCKETS = 64 }; /* the same on all machines */
 
 struct vip_guard_cb {
 	/*
@@ -136,6 +152,13 @@ uint32_t vip_guard_tick_us(void);
  */
 int vip_guard_primary(
     struct vip_guard *, const char *ifname, const uint8_t *addr);
+
+/*
+ * Of shared addresses: only clients of these buckets are heard and answered,
+ * bit i is bucket i; none before the first call.  One batch, atomic.  0, or -1,
+ * errno and vip_guard_error; then it is as before.
+ */
+int vip_guard_buckets(struct vip_guard *, uint64_t buckets);
 
 /* Text of the last failure, "egress chain: Operation not supported". */
 const char *vip_guard_error(const struct vip_guard *);

@@ -36,6 +36,7 @@ struct vip_tables {
 	const char *devs[VIP_GUARD_DEVS_MAX + 1]; /* there now; NULL ends */
 	struct vip_primary primary[VIP_GUARD_DEVS_MAX];
 	uint16_t n_primary;
+	uint64_t buckets; /* of shared addresses */
 };
 
 struct vip_batch {
@@ -62,6 +63,8 @@ void vip_batch_open(
     struct vip_batch *, const struct vip_tables *, const struct vip_set *open);
 /* The primary addresses are those of the tables and no others. */
 void vip_batch_primary(struct vip_batch *, const struct vip_tables *);
+/* Clients of these buckets, and no others. */
+void vip_batch_buckets(struct vip_batch *, uint64_t buckets);
 /*
  * The lease ends in lease_ms, or now (0).  in_place: by moving the end of the
  * element that there is.
@@ -75,5 +78,18 @@ void vip_batch_remove(struct vip_batch *);
 int vip_batch_send(struct vip_batch *, struct mnl_socket *, const char **what);
 /* How long the kernel says the lease still lasts; 0: there is none. */
 int vip_lease_left(struct vip_batch *, struct mnl_socket *, uint64_t *ms);
+
+/*
+ * vip_guard_share.c: what only a guard of shared addresses has.  Its sets but
+ * macs4 and macs6, and chains to jump to.
+ */
+void vip_batch_share(struct vip_batch *, uint64_t buckets);
+/*
+ * In a chain that judges packets, after the address: drops those of other
+ * buckets.  proto: ETH_P_*; nd: the ICMPv6 type that it is for, 0 = all;
+ * unspecified: of those only such without a source.
+ */
+void vip_batch_share_rules(struct vip_batch *, const char *chain, bool in,
+    uint16_t proto, uint8_t nd, bool unspecified);
 
 #endif

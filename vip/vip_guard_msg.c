@@ -236,6 +236,37 @@ vg_x_write(struct nftnl_rule *r, uint32_t reg, uint32_t base, uint32_t offset,
 }
 
 void
+vg_x_write_sum(struct nftnl_rule *r, uint32_t reg, uint32_t base,
+    uint32_t offset, uint32_t len, uint32_t sum)
+{
+	struct nftnl_expr *e = vg_need(nftnl_expr_alloc("payload"));
+
+	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_BASE, base);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_OFFSET, offset);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_LEN, len);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_SREG, reg);
+	nftnl_expr_set_u32(
+	    e, NFTNL_EXPR_PAYLOAD_CSUM_TYPE, NFT_PAYLOAD_CSUM_INET);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_CSUM_OFFSET, sum);
+	nftnl_rule_add_expr(r, e);
+}
+
+void
+vg_x_hash(struct nftnl_rule *r, uint32_t len, uint32_t modulus, uint32_t seed)
+{
+	struct nftnl_expr *e = vg_need(nftnl_expr_alloc("hash"));
+
+	ASSERT(seed != 0); /* the kernel would choose one */
+	nftnl_expr_set_u32(e, NFTNL_EXPR_HASH_SREG, NFT_REG_1);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_HASH_DREG, NFT_REG_1);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_HASH_LEN, len);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_HASH_MODULUS, modulus);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_HASH_SEED, seed);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_HASH_TYPE, NFT_HASH_JENKINS);
+	nftnl_rule_add_expr(r, e);
+}
+
+void
 vg_x_meta(struct nftnl_rule *r, uint32_t key, bool set)
 {
 	struct nftnl_expr *e = vg_need(nftnl_expr_alloc("meta"));

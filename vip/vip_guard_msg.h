@@ -52,6 +52,12 @@ void vg_x_payload(
 /* Writes into the packet. */
 void vg_x_write(struct nftnl_rule *r, uint32_t reg, uint32_t base,
     uint32_t offset, uint32_t len);
+/* And puts the Internet checksum right that is at sum of the same header. */
+void vg_x_write_sum(struct nftnl_rule *r, uint32_t reg, uint32_t base,
+    uint32_t offset, uint32_t len, uint32_t sum);
+/* A hash of so many bytes in register 1: 0 to modulus - 1. */
+void vg_x_hash(
+    struct nftnl_rule *r, uint32_t len, uint32_t modulus, uint32_t seed);
 void vg_x_meta(struct nftnl_rule *r, uint32_t key, bool set);
 void vg_x_cmp_op(
     struct nftnl_rule *r, uint32_t op, const void *data, uint32_t len);

@@ -50,6 +50,9 @@ const struct vip_guard_names vip_guard_names[] = {
 	"table had_lease (another had may own it)", VIP_GUARD_MARK},
     [VIP_GUARD_ROUTER] = {"had_guard_vr", "had_lease_vr", "table had_guard_vr",
 	"table had_lease_vr (another had may own it)", VIP_GUARD_MARK_VR},
+    [VIP_GUARD_SHARE] = {"had_guard_share", "had_lease_share",
+	"table had_guard_share",
+	"table had_lease_share (another had may own it)", VIP_GUARD_MARK_SHARE},
 };
 
 /* Where a packet carries an address of ours. */
@@ -119,6 +122,12 @@ is_router(const struct vip_batch *b)
 	return b->names == &vip_guard_names[VIP_GUARD_ROUTER];
 }
 
+static bool
+is_share(const struct vip_batch *b)
+{
+	return b->names == &vip_guard_names[VIP_GUARD_SHARE];
+}
+
 /* What of an address goes into a set. */
 enum content { ADDR, NO_ACCEPT, MAC, MAC_OF, PAIR };
 
@@ -143,9 +152,9 @@ model_addr(
 			vg_model_add(s, a->mac, 6, NULL, 0);
 		break;
 	case MAC_OF:
-		if (a->has_mac)
+		if (a->has_mac || a->shared)
 			vg_model_add(s, a->bytes, len, a->mac, 6);
-		break;
+		return a->has_mac || a->shared;
 	case PAIR:
 		/* In the order of the packet; each begins a register. */
 		memcpy(pair, a->family == 4 ? a->mac : a->bytes,
@@ -383,6 +392,10 @@ put_permit(struct vip_batch *b, const struct selector *s)
 	vg_put_rule(b, r);
 	if (is_router(b))
 		put_router(b, s);
+	if (is_share(b))
+		vip_batch_share_rules(b, s->permit,
+		    s->hook == NF_NETDEV_INGRESS, s->proto, s->nd,
+		    s->only == SOURCE_UNSPECIFIED);
 	r = vg_rule_new(table, s->permit);
 	vg_x_mark(r, ~b->names->mark, b->names->mark);
 	vg_put_rule(b, r);
@@ -489,28 +502,36 @@ put_open(
 		put_addrs(b, b->names->lease, "openm", t, 0, MAC, open);
 }
 
+static void
+put_macs(struct vip_batch *b, const struct vip_tables *t)
+{
+	static const uint32_t ip4[2] = {NFT_TYPE_IP4, 4},
+			      ip6[2] = {NFT_TYPE_IP6, 16},
+			      mac[2] = {NFT_TYPE_ETHER, 6};
+
+	vg_put_map(b, b->names->lease, "macs4", ip4, mac, 0);
+	vg_put_map(b, b->names->lease, "macs6", ip6, mac, 0);
+	put_addrs(b, b->names->lease, "macs4", t, 4, MAC_OF, NULL);
+	put_addrs(b, b->names->lease, "macs6", t, 6, MAC_OF, NULL);
+}
+
 /* The sets that only a guard of virtual routers has. */
 static void
 put_router_sets(struct vip_batch *b, const struct vip_tables *t)
 {
 	static const uint32_t ip4[2] = {NFT_TYPE_IP4, 4},
-			      ip6[2] = {NFT_TYPE_IP6, 16},
-			      mac[2] = {NFT_TYPE_ETHER, 6},
 			      ifindex[2] = {NFT_TYPE_IFINDEX, 4};
 	const char *table = b->names->lease;
 
 	vg_put_set(b, table, "openm", NFT_TYPE_ETHER, 6, 0);
 	vg_put_set(b, table, "noaccept4", NFT_TYPE_IP4, 4, 0);
 	vg_put_set(b, table, "noaccept6", NFT_TYPE_IP6, 16, 0);
-	vg_put_map(b, table, "macs4", ip4, mac, 0);
-	vg_put_map(b, table, "macs6", ip6, mac, 0);
+	put_macs(b, t);
 	vg_put_set(b, table, "bound4", NFT_TYPE_ETHER_IP4, 12, 0);
 	vg_put_set(b, table, "bound6", NFT_TYPE_IP6_ETHER, 24, 0);
 	vg_put_map(b, table, "primary4", ifindex, ip4, 0);
 	put_addrs(b, table, "noaccept4", t, 4, NO_ACCEPT, NULL);
 	put_addrs(b, table, "noaccept6", t, 6, NO_ACCEPT, NULL);
-	put_addrs(b, table, "macs4", t, 4, MAC_OF, NULL);
-	put_addrs(b, table, "macs6", t, 6, MAC_OF, NULL);
 	put_addrs(b, table, "bound4", t, 4, PAIR, NULL);
 	put_addrs(b, table, "bound6", t, 6, PAIR, NULL);
 	put_primary(b, t);
@@ -554,6 +575,10 @@ vip_batch_install(struct vip_batch *b, const struct vip_tables *t,
 	vg_put_set(b, lease, "lease", NFT_TYPE_MARK, 4, NFT_SET_TIMEOUT);
 	if (is_router(b))
 		put_router_sets(b, t);
+	if (is_share(b)) {
+		put_macs(b, t);
+		vip_batch_share(b, t->buckets);
+	}
 	put_open(b, t, open);
 	if (lease_ms > 0)
 		put_lease(b, lease_ms);
