@@ -278,7 +278,7 @@ static void
 on_timer(struct mb *m, const struct mb_event *e)
 {
 	(void)e;
-	if (!mt_before(m->now, m->retry_at))
+	if (!mt_before(m->now, m->retry_at) && !mb_pair_dropped(m))
 		mb_persist(m, m->goal);
 	for (unsigned i = 0; i < m->n_peers; i++)
 		mb_peer_tick(m, &m->peers[i]);
@@ -308,7 +308,8 @@ on_heard(struct mb *m, const struct mb_event *e)
 	mb_peer_heard(m, p, incarnation);
 	mb_pair_newer(m, p, e->u.heard.epoch);
 	mb_pair_rival(m, p, e->u.heard.epoch, e->u.heard.acts);
-	mb_pair_heard(m, p, e->u.heard.epoch);
+	if (!e->u.heard.deciding)
+		mb_pair_heard(m, p, e->u.heard.epoch);
 	mb_peer_jeopardy(m, p);
 }
 
@@ -846,6 +847,12 @@ mb_step(struct mb *m, const struct mb_event *e)
 	if (m->self != MB_OFF)
 		m->ops->timer(m->ctx, next_deadline(m));
 	m->stepping = false;
+}
+
+bool
+mb_deciding(const struct mb *m)
+{
+	return m->goal == GOAL_ALONE;
 }
 
 void

@@ -155,6 +155,11 @@ struct mb_event {
 			 * sent at that time; us 0 = it did not say, so
 			 * just now, unless one_way. */
 			monotime_t reached;
+			/*
+			 * It is about to act alone, as soon as its disk has it:
+			 * that it is heard does not mean that it will not.
+			 */
+			bool deciding;
 		} heard;
 		struct { /* link liveness changed */
 			uint8_t peer, link;
@@ -322,6 +327,8 @@ struct mb_status {
 	} peers[HAD_NODES_MAX - 1];
 };
 void mb_status(const struct mb *, struct mb_status *);
+/* It will act alone once its disk has written that. */
+bool mb_deciding(const struct mb *);
 
 /* What happens if peer vanishes now, all at once, without a word. */
 enum mb_fate {

@@ -170,6 +170,8 @@ void mb_pair_rival(struct mb *, struct peer *, uint64_t epoch, bool acts);
 void mb_pair_doubt(struct mb *, enum mb_self from, const char *rule);
 void mb_pair_ask(struct mb *);
 void mb_pair_heard(struct mb *, struct peer *, uint64_t epoch);
+/* A decision that could not be written is not taken: the peer is back. */
+bool mb_pair_dropped(struct mb *);
 void mb_pair_tick(struct mb *);
 void mb_pair_done(struct mb *);
 void mb_pair_alone(struct mb *, struct peer *, enum mb_peer verdict,

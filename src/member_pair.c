@@ -260,6 +260,31 @@ mb_pair_done(struct mb *m)
 	}
 }
 
+/*
+ * The disk has failed, and meanwhile the peer's same daemon is heard again.
+ * What may have reached the disk in part is written anew.
+ */
+bool
+mb_pair_dropped(struct mb *m)
+{
+	struct peer *p = m->goal_peer;
+
+	if (m->goal != GOAL_ALONE || m->self != MB_PAIRED || p == NULL ||
+	    m->seeding || p->aborted || p->incarnation != p->paired ||
+	    !mb_peer_fresh(m, p))
+		return false;
+	mb_say(m, HAD_WARN, "R8",
+	    "%s is heard again: to act alone at epoch %llu, which could not "
+	    "be written, is given up",
+	    p->name, (unsigned long long)m->want.epoch);
+	m->goal = GOAL_NONE;
+	m->goal_peer = NULL;
+	want_again(m);
+	m->want.solo = false;
+	mb_persist(m, GOAL_RESTORE);
+	return true;
+}
+
 static void
 open_challenge(struct mb *m)
 {

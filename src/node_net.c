@@ -222,6 +222,7 @@ heartbeat(struct nd *nd, struct nd_peer *p, uint8_t link,
 	in->u.member.u.heard.link = link;
 	in->u.member.u.heard.incarnation = h->incarnation;
 	in->u.member.u.heard.epoch = h->epoch;
+	in->u.member.u.heard.deciding = (hb.flags & WIRE_HB_DECIDING) != 0;
 	in->u.member.u.heard.acts = (hb.flags & WIRE_HB_VOUCHED) != 0;
 	in->u.member.u.heard.one_way =
 	    hb.echo_us == 0 ||
@@ -252,6 +253,7 @@ hello(struct nd *nd, struct nd_peer *p, const uint8_t *bytes, size_t len)
 	}
 	p->hello = true;
 	nd_vr_hello(nd);
+	nd_share_hello(nd);
 	memcpy(p->version, h.version, sizeof(p->version));
 	p->digest = h.digest;
 	if (h.digest != nd->conf->digest) {
@@ -405,6 +407,9 @@ nd_net_msg(struct nd *nd, const struct nd_event *e)
 	case WIRE_ROUTERS:
 		nd_vr_told(nd, p, bytes, len);
 		break;
+	case WIRE_SHARE:
+		nd_share_told(nd, p, bytes, len);
+		break;
 	case WIRE_CORE_END:
 		break;
 	}
@@ -453,6 +458,8 @@ send_heartbeat(struct nd *nd, struct nd_peer *p, unsigned link)
 		    (uint32_t)mt_sub_us(nd->now, p->hb_echo_at[link]);
 	if (nd->state == MB_ISOLATED)
 		hb.flags |= WIRE_HB_ISOLATED;
+	if (mb_deciding(nd->member))
+		hb.flags |= WIRE_HB_DECIDING;
 	if (nd->watchdog_armed)
 		hb.flags |= WIRE_HB_ARMED;
 	if (nd->active)
@@ -492,6 +499,7 @@ nd_beat(struct nd *nd)
 		nd->hb_at = mt_add_ms(nd->now, nd->conf->t.heartbeat_ms);
 	in = nd_inner_put(nd, ND_IN_VIP);
 	in->u.vip.type = VIP_EV_BEAT;
+	nd_share_beat(nd);
 }
 
 monotime_t

@@ -24,6 +24,7 @@ enum wire_core {
 	WIRE_STALE, /* answer to an older epoch: the current one (R8) */
 	WIRE_EVENTS, /* timelines, see evlog.h; of any epoch */
 	WIRE_ROUTERS, /* virtual routers, see vr_wire.h; of any epoch */
+	WIRE_SHARE, /* shared addresses, see share_wire.h; of any epoch */
 	WIRE_CORE_END
 };
 
@@ -51,6 +52,7 @@ enum {
 	WIRE_HB_ARMED = 8, /* its watchdog runs (R7) */
 	WIRE_HB_PINGS = 16, /* a ping node answers it (R9) */
 	WIRE_HB_HEARS = 32, /* it has heard the receiver, on whatever link */
+	WIRE_HB_DECIDING = 64, /* it acts alone once that is durable (R8) */
 };
 
 /*

@@ -115,6 +115,53 @@ R8_doubt_ends_by_heartbeats(void **state)
 	expect(ALPHA, PAIRED, ALIVE);
 }
 
+/*
+ * Its disk is slow: a heartbeat of a node that has decided, and cannot say so
+ * yet, ends nobody's doubt.
+ */
+static void
+R8_doubt_waits_for_a_decision(void **state)
+{
+	(void)state;
+	both_paired();
+	w.nodes[BRAVO].disk_broken = true;
+	freeze(ALPHA);
+	run(TAKEOVER + DISK + 5);
+	expect(BRAVO, PAIRED, SILENT);
+	w.ctl_cut = true;
+	w.cut[ALPHA][CROSS] = w.cut[ALPHA][LAN] = true;
+	thaw(ALPHA);
+	expect(ALPHA, DOUBT, ALIVE);
+	run(DEAD + HEARTBEAT + 10);
+	expect(ALPHA, DOUBT, ALIVE);
+	w.nodes[BRAVO].disk_broken = false;
+	run(2 * DEAD);
+	expect(BRAVO, ALONE, GONE);
+	expect(ALPHA, INERT, UNKNOWN);
+}
+
+/* It could not be written, and the peer is back: nobody acts alone. */
+static void
+R8_decision_is_dropped(void **state)
+{
+	(void)state;
+	both_paired();
+	w.nodes[BRAVO].disk_broken = true;
+	freeze(ALPHA);
+	run(TAKEOVER + DISK + 5);
+	expect(BRAVO, PAIRED, SILENT);
+	thaw(ALPHA);
+	run(3 * DEAD);
+	noted(BRAVO, "[R8] alpha is heard again: to act alone at epoch 2, "
+		     "which could not be written, is given up");
+	expect(BRAVO, PAIRED, ALIVE);
+	expect(ALPHA, PAIRED, ALIVE);
+	w.nodes[BRAVO].disk_broken = false;
+	run(5 * DEAD);
+	assert_false(w.nodes[BRAVO].disk.solo);
+	assert_true(w.nodes[BRAVO].disk.epoch == 1);
+}
+
 static void
 R8_short_gap_is_nothing(void **state)
 {
@@ -617,6 +664,8 @@ main(void)
 	    T(R8_thawed_in_time),
 	    T(R8_stale_queue_is_no_answer),
 	    T(R8_doubt_ends_by_heartbeats),
+	    T(R8_doubt_waits_for_a_decision),
+	    T(R8_decision_is_dropped),
 	    T(R8_short_gap_is_nothing),
 	    T(R8_gap_is_not_silence),
 	    T(R8_thawed_to_silence_short),
