@@ -189,8 +189,8 @@ void drive_vr_place(
 void drive_vr_carrier(struct drive *, const char *ifname, bool up);
 void drive_vr_lease(
     void *ctx, uint64_t seq, const struct vip_set *open, monotime_t until);
-void drive_vr_send(void *ctx, uint16_t ifx, const uint8_t *frame, size_t len,
-    bool resolve);
+void drive_vr_send(
+    void *ctx, uint16_t ifx, const uint8_t *frame, size_t len, bool resolve);
 void drive_vr_flush(void *ctx);
 
 /* drive_vol.c */

@@ -68,7 +68,8 @@ count(struct host *h, unsigned *n, unsigned limit, const char *what)
 
 	monotime_t heard = status(h)->member.peers[0].heard;
 
-	/* Of one silence: the peer was heard, and a new one is another cause. */
+	/* Of one silence: the peer was heard, and a new one is another cause.
+	 */
 	if (w->sim->now - h->tries.since > TRIES_US ||
 	    heard.us != h->tries.heard.us) {
 		memset(&h->tries, 0, sizeof(h->tries));
