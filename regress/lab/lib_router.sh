@@ -20,7 +20,6 @@
 #				adverts; empty if all is well
 
 GW=${GW:-192.0.2.90}
-GW_FAMILY=4
 PASS=s3cr3t
 
 router_conf() { # node text
