@@ -138,6 +138,7 @@ NODE := \
 	src/node.c \
 	src/node_member.c \
 	src/node_arb.c \
+	src/node_share.c \
 	src/node_vr.c \
 	src/node_vr_adv.c \
 	src/node_vr_event.c \
@@ -226,6 +227,7 @@ HAD := \
 	src/drive_json_arb.c \
 	src/drive_net.c \
 	src/drive_reload.c \
+	src/drive_share.c \
 	src/drive_vip.c \
 	src/drive_vr.c \
 	src/drive_json_vr.c \
@@ -247,6 +249,7 @@ HACTL := \
 	src/hactl_fence.c \
 	src/hactl_lock.c \
 	src/hactl_table.c \
+	src/hactl_metrics.c \
 	src/hactl_router.c \
 	src/hactl_text.c \
 	src/hactl_volume.c

@@ -18,6 +18,7 @@ static const struct command {
     {"status", cmd_status, "state, its cause, what to do (-w: live)"},
     {"links", cmd_links, "links to the peer"},
     {"addresses", cmd_addresses, "service addresses and virtual routers"},
+    {"metrics", cmd_metrics, "addresses and routers for Prometheus"},
     {"volumes", cmd_volumes, "volumes, resync with progress"},
     {"locks", cmd_locks, "[--blocked] [NAME]: who holds, who waits, why"},
     {"events", cmd_events,

@@ -62,6 +62,7 @@ void text_links(const json_t *, FILE *);
 void text_volumes(const json_t *, FILE *);
 void text_locks(const json_t *, FILE *);
 void text_addresses(const json_t *, FILE *); /* hactl_router.c */
+void text_metrics(const json_t *, FILE *); /* hactl_metrics.c */
 void text_event(const json_t *, FILE *);
 void text_why(const json_t *, FILE *);
 
@@ -83,6 +84,7 @@ int cmd_links(struct hactl *, int argc, char **argv);
 int cmd_volumes(struct hactl *, int argc, char **argv);
 int cmd_locks(struct hactl *, int argc, char **argv);
 int cmd_addresses(struct hactl *, int argc, char **argv);
+int cmd_metrics(struct hactl *, int argc, char **argv);
 int cmd_release(struct hactl *, int argc, char **argv);
 int cmd_events(struct hactl *, int argc, char **argv);
 int cmd_why(struct hactl *, int argc, char **argv);

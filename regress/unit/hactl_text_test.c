@@ -77,6 +77,20 @@ volumes_show_progress_and_errors(void **state)
 }
 
 static void
+addresses_show_who_decides_and_what_was_rejected(void **state)
+{
+	(void)state;
+	golden("addresses", text_addresses);
+}
+
+static void
+metrics_are_what_prometheus_reads(void **state)
+{
+	(void)state;
+	golden("metrics", text_metrics);
+}
+
+static void
 links_show_loss_and_strangers(void **state)
 {
 	(void)state;
@@ -140,6 +154,8 @@ main(void)
 	    cmocka_unit_test(status_says_state_cause_command_and_forecast),
 	    cmocka_unit_test(status_is_loud_about_a_freeze),
 	    cmocka_unit_test(volumes_show_progress_and_errors),
+	    cmocka_unit_test(addresses_show_who_decides_and_what_was_rejected),
+	    cmocka_unit_test(metrics_are_what_prometheus_reads),
 	    cmocka_unit_test(links_show_loss_and_strangers),
 	    cmocka_unit_test(locks_say_who_holds_and_who_waits_for_whom),
 	    cmocka_unit_test(why_tells_the_story_in_order),

@@ -47,7 +47,7 @@ check "web runs on alpha" wait_for 30 service_on alpha
 on alpha hactl lock a -- sleep 100 &
 on bravo hactl lock a -- true &
 sleep 2
-for view in status links volumes locks events why; do
+for view in status links addresses volumes locks events why; do
 	check "hactl $view --json has its keys" same_keys $view $view
 done
 is "$(hactl alpha status --json | jq .version)" 1 "the schema has a version"
