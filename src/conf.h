@@ -87,6 +87,7 @@ struct conf_address {
 	uint16_t id; /* index in addresses[] */
 	uint16_t router; /* derived: the one that has it; UINT16_MAX = none */
 	uint16_t service; /* derived: as router */
+	bool share; /* both nodes answer for it, each some of its clients */
 	int line, col;
 };
 

@@ -115,6 +115,9 @@ struct drive {
 	struct vru *vru;
 	struct log_limit vru_limit;
 	struct track *track;
+	/* Shared addresses; NULL: there are none. */
+	struct vip_guard *share_guard;
+	struct share_group *share_group;
 	struct fence *fence;
 	struct wl *witness; /* NULL: none is configured */
 	struct drive_disk_voter disk_voters[HAD_LOCK_DISKS_MAX];
@@ -192,6 +195,17 @@ void drive_vr_lease(
 void drive_vr_send(
     void *ctx, uint16_t ifx, const uint8_t *frame, size_t len, bool resolve);
 void drive_vr_flush(void *ctx);
+
+/* drive_share.c */
+int drive_share_new(struct drive *, const struct vip_addr_conf *, uint16_t n,
+    char *err, size_t size);
+void drive_share_free(struct drive *, bool remove);
+void drive_share_place(
+    const struct drive *, uint16_t address, struct vip_addr_conf *);
+void drive_share_join(struct drive *); /* an interface came or went */
+void drive_share_lease(
+    void *ctx, uint64_t seq, const struct vip_set *open, monotime_t until);
+void drive_share_serve(void *ctx, uint32_t seq, uint64_t buckets);
 
 /* drive_vol.c */
 int drive_vol_new(struct drive *);

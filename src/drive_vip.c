@@ -31,6 +31,7 @@ cb_carrier(void *ctx, const char *ifname, bool up)
 	e.u.vip.u.carrier.up = up;
 	drive_step(ctx, &e);
 	drive_vr_carrier(ctx, ifname, up);
+	drive_share_join(ctx);
 }
 
 static void
@@ -110,10 +111,11 @@ drive_announce(void *ctx, uint16_t id)
 		    "address %s: announcement", d->conf->addresses[id].name);
 }
 
-/* Addresses of services, of routers, and all of them. */
+/* Addresses of services, of routers, shared ones, and all of them. */
 struct all_addrs {
 	struct vip_addr_conf services[HAD_ADDRESSES_MAX];
 	struct vip_addr_conf routers[HAD_ADDRESSES_MAX];
+	struct vip_addr_conf shared[HAD_ADDRESSES_MAX];
 	struct vip_addr_conf all[HAD_ADDRESSES_MAX];
 	char watch[HAD_LINKS_MAX + HAD_TRACKS_MAX][16];
 	uint16_t n, n_watch;
@@ -134,12 +136,15 @@ fill(const struct drive *d, struct all_addrs *l)
 		to->prefix = a->prefix;
 		memcpy(to->ifname, a->ifname, sizeof(to->ifname));
 		drive_vr_place(d, i, to);
-		l->services[i] = l->routers[i] = *to;
-		/* Each guard and core skips what is the other's. */
+		drive_share_place(d, i, to);
+		l->services[i] = l->routers[i] = l->shared[i] = *to;
+		/* Each guard and core skips what is another's. */
 		if (a->service == UINT16_MAX)
 			l->services[i].family = 0;
-		else
+		if (a->service != UINT16_MAX || a->share)
 			l->routers[i].family = 0;
+		if (!a->share)
+			l->shared[i].family = 0;
 		l->any_service = l->any_service || a->service != UINT16_MAX;
 	}
 	for (unsigned k = 0; k < d->me->n_links; k++)
@@ -172,6 +177,8 @@ make(struct drive *d, const struct all_addrs *l, char *err, size_t size)
 			return -1;
 	}
 	if (drive_vr_new(d, l->routers, l->n, err, size) < 0)
+		return -1;
+	if (drive_share_new(d, l->shared, l->n, err, size) < 0)
 		return -1;
 	d->addr = vip_addr_new(d->event, l->all, l->n, l->watch, l->n_watch,
 	    &addr_cb, d, err, size);
@@ -207,6 +214,7 @@ drive_vip_free(struct drive *d, bool remove)
 		vip_announce_free(d->announce);
 	if (d->addr != NULL)
 		vip_addr_free(d->addr);
+	drive_share_free(d, remove);
 	drive_vr_free(d, remove);
 	if (d->guard != NULL)
 		vip_guard_free(d->guard, remove);

@@ -238,6 +238,31 @@ op_lease(void *ctx, uint64_t seq, const struct vip_set *open, monotime_t until)
 	e->mail->u.vip.u.leased.text = "";
 }
 
+/* Clients of shared addresses are not looked at here. */
+static void
+op_share_lease(
+    void *ctx, uint64_t seq, const struct vip_set *open, monotime_t until)
+{
+	struct ev *e = world_mail(ctx, LEASE_US, ND_EV_VIP);
+
+	(void)open, (void)until;
+	e->mail->shared = true;
+	e->mail->u.vip.type = VIP_EV_LEASED;
+	e->mail->u.vip.u.leased.seq = seq;
+	e->mail->u.vip.u.leased.ok = true;
+	e->mail->u.vip.u.leased.text = "";
+}
+
+static void
+op_share_serve(void *ctx, uint32_t seq, uint64_t buckets)
+{
+	struct ev *e = world_mail(ctx, LEASE_US, ND_EV_SERVED);
+
+	(void)buckets;
+	e->mail->u.served.seq = seq;
+	e->mail->u.served.ok = true;
+}
+
 static void
 op_announce(void *ctx, uint16_t id)
 {
@@ -339,6 +364,8 @@ static const struct nd_ops ops = {
     .addr_del = op_addr_del,
     .lease = op_lease,
     .announce = op_announce,
+    .share_lease = op_share_lease,
+    .share_serve = op_share_serve,
     .lock_send = op_lock_send,
     .lock_close = op_lock_close,
     .vote = op_vote,

@@ -50,7 +50,7 @@ make_cores(struct nd *nd, const struct nd_disk *disks)
 			return false;
 		mir_status(nd->vols[i].mir, &nd->vols[i].st);
 	}
-	if (!nd_vr_new(nd))
+	if (!nd_vr_new(nd) || !nd_share_new(nd))
 		return false;
 	return nd->member != NULL && nd->arb != NULL && nd->svc != NULL &&
 	       nd->vip != NULL && nd->lock != NULL;
@@ -103,6 +103,7 @@ nd_free(struct nd *nd)
 	for (unsigned i = 0; i < HAD_VOLUMES_MAX; i++)
 		if (nd->vols[i].mir != NULL)
 			mir_free(nd->vols[i].mir);
+	nd_share_free(nd);
 	nd_vr_free(nd);
 	if (nd->lock != NULL)
 		lk_free(nd->lock);
@@ -156,6 +157,12 @@ inner_step(struct nd *nd, struct nd_inner *in)
 	case ND_IN_ELECTED:
 		nd_vr_elected_step(nd, &in->u.vip);
 		break;
+	case ND_IN_SHARE:
+		nd_share_step(nd, &in->u.share);
+		break;
+	case ND_IN_SHARED:
+		nd_share_vip_step(nd, &in->u.vip);
+		break;
 	}
 }
 
@@ -181,6 +188,7 @@ settle(struct nd *nd)
 			nd_vouch(nd);
 			nd_mir_data(nd);
 			nd_vr_settle(nd);
+			nd_share_settle(nd);
 			if (nd->inner_used == 0)
 				break;
 		}
@@ -223,6 +231,7 @@ timers(struct nd *nd)
 	if (due(nd, &nd->grace_at))
 		nd->views_due = true;
 	nd_vr_timers(nd);
+	nd_share_timers(nd);
 	nd_beat(nd);
 }
 
@@ -235,6 +244,7 @@ arm(struct nd *nd)
 	at = mt_min(at, mt_min(nd->vip_at, nd->lock_at));
 	at = mt_min(at, mt_min(nd->leave_at, nd->grace_at));
 	at = mt_min(at, mt_min(nd->arb_at, nd_vr_next(nd)));
+	at = mt_min(at, nd_share_next(nd));
 	for (uint16_t i = 0; i < nd->conf->n_volumes; i++)
 		at = mt_min(at, nd->mir_at[i]);
 	if (at.us == nd->armed.us)
@@ -277,6 +287,7 @@ start(struct nd *nd, const struct nd_event *e)
 	mb_step(nd->member, &m);
 	nd->views_due = true;
 	nd_vr_start(nd);
+	nd_share_start(nd);
 }
 
 /*
@@ -322,7 +333,7 @@ vip_event(struct nd *nd, const struct nd_event *e)
 {
 	struct vip_event v = e->u.vip;
 
-	if (nd_vr_vip(nd, e))
+	if (nd_vr_vip(nd, e) || nd_share_vip(nd, e))
 		return;
 	v.now = nd->now;
 	vip_step(nd->vip, &v);
@@ -485,7 +496,7 @@ member_event(struct nd *nd, const struct nd_event *e)
 		m.u.domain.other = e->u.domain.other;
 		break;
 	case ND_EV_STOP:
-		nd_vr_stop(nd);
+		nd_share_stop(nd);
 		return;
 	default:
 		ASSERT(false);
@@ -554,6 +565,9 @@ dispatch(struct nd *nd, const struct nd_event *e)
 	case ND_EV_VR_TRACK:
 	case ND_EV_VR_RELOAD:
 		nd_vr_event(nd, e);
+		break;
+	case ND_EV_SERVED:
+		nd_share_served(nd, e);
 		break;
 	case ND_EV_N:
 		ASSERT(false);

@@ -21,6 +21,7 @@
 #include "lock.h"
 #include "member.h"
 #include "mirror.h"
+#include "share.h"
 #include "svc.h"
 #include "vip.h"
 #include "vr.h"
@@ -56,6 +57,7 @@ enum nd_ev {
 	ND_EV_VR_PACKET,
 	ND_EV_VR_IFACE,
 	ND_EV_VR_TRACK,
+	ND_EV_SERVED,
 	ND_EV_VR_RELOAD,
 	ND_EV_STOP,
 	ND_EV_N
@@ -108,6 +110,7 @@ struct nd_event {
 	enum nd_ev type;
 	monotime_t now;
 	bool elected; /* VIP: LEASED and FLUSHED of the elected addresses */
+	bool shared; /* VIP: the same of the shared ones */
 	/* UP, LOST, REFUSED, KERNEL_ALIVE, MSG; ADVERT: 0 = not known */
 	uint8_t peer;
 	union {
@@ -213,6 +216,10 @@ struct nd_event {
 			const struct conf_track *tracks; /* lent */
 			uint16_t n_tracks;
 		} reload;
+		struct { /* answer to share_serve */
+			uint32_t seq;
+			bool ok;
+		} served;
 		struct { /* LOCK_OPEN, LOCK_MSG, LOCK_EOF */
 			uint32_t client;
 			uint32_t uid, gid, pid;
@@ -281,6 +288,14 @@ struct nd_ops {
 	void (*vr_send)(void *ctx, uint16_t ifx, const uint8_t *frame,
 	    size_t len, bool resolve);
 	void (*vr_flush)(void *ctx);
+	/*
+	 * Shared addresses; may be NULL if the configuration has none.  They
+	 * have a guard of their own: lease is answered by VIP with shared set,
+	 * serve (clients of these buckets, and no others) by SERVED.
+	 */
+	void (*share_lease)(void *ctx, uint64_t seq, const struct vip_set *open,
+	    monotime_t until);
+	void (*share_serve)(void *ctx, uint32_t seq, uint64_t buckets);
 	void (*lock_send)(
 	    void *ctx, uint32_t client, const uint8_t *bytes, size_t len);
 	void (*lock_close)(void *ctx, uint32_t client, const char *why);
@@ -383,6 +398,8 @@ uint64_t nd_epoch(const struct nd *);
 uint16_t nd_vr_ifaces(const struct conf *, char names[VR_IFS_MAX][16]);
 /* false: there are no routers.  i: number in the configuration. */
 bool nd_router_status(const struct nd *, uint16_t i, struct vr_status *);
+/* false: there are no shared addresses. */
+bool nd_share_status(const struct nd *, struct share_status *);
 /* Adverts that are for no router of this node. */
 uint64_t nd_router_strays(const struct nd *);
 

@@ -63,6 +63,8 @@ enum nd_inner_type {
 	ND_IN_ARB,
 	ND_IN_VR,
 	ND_IN_ELECTED, /* as VIP, for the elected addresses */
+	ND_IN_SHARE,
+	ND_IN_SHARED, /* as VIP, for the shared addresses */
 };
 struct nd_inner {
 	enum nd_inner_type type;
@@ -75,6 +77,7 @@ struct nd_inner {
 		struct lk_event lock;
 		struct arb_event arb;
 		struct vr_event vr;
+		struct share_event share;
 	} u;
 	char text[128]; /* what a text pointer in u points to */
 };
@@ -117,6 +120,7 @@ struct nd {
 	struct vip *vip;
 	struct lk *lock;
 	struct nd_vr *vr; /* NULL: there are no virtual routers */
+	struct nd_share *share; /* NULL: there are no shared addresses */
 	struct nd_vol vols[HAD_VOLUMES_MAX];
 	/* ctx of the ops of each volume */
 	struct nd_vol_ref {
@@ -262,6 +266,27 @@ void nd_vr_told(
     struct nd *, struct nd_peer *, const uint8_t *bytes, size_t len);
 void nd_vr_views(struct nd *); /* the peer's verdict may have changed */
 void nd_vr_hello(struct nd *); /* the peer is there: all is told anew */
+
+/* node_share.c */
+bool nd_share_new(struct nd *); /* false: no memory */
+void nd_share_free(struct nd *);
+void nd_share_start(struct nd *);
+void nd_share_timers(struct nd *);
+monotime_t nd_share_next(const struct nd *);
+void nd_share_beat(struct nd *); /* heartbeats have been sent */
+void nd_share_step(struct nd *, struct share_event *);
+void nd_share_vip_step(struct nd *, struct vip_event *);
+void nd_share_settle(struct nd *); /* what other cores mean for shares */
+void nd_share_served(struct nd *, const struct nd_event *);
+/* A result or an observation; false: not of a shared address. */
+bool nd_share_vip(struct nd *, const struct nd_event *);
+void nd_share_hello(struct nd *); /* the peer is there: all is told anew */
+void nd_share_told(
+    struct nd *, struct nd_peer *, const uint8_t *bytes, size_t len);
+void nd_share_stop(struct nd *); /* then nd_vr_stop */
+bool nd_shared(const struct nd *, uint16_t address);
+/* Puts the shared addresses among the others. */
+void nd_share_addresses(const struct nd *, struct vip_status *);
 
 /* node_lock.c */
 struct lk *nd_lock_new(struct nd *);

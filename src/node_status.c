@@ -426,6 +426,7 @@ nd_status(const struct nd *nd, monotime_t now, struct nd_status *s)
 	svc_status(nd->svc, &s->svc);
 	vip_status(nd->vip, &s->vip);
 	nd_vr_addresses(nd, &s->vip);
+	nd_share_addresses(nd, &s->vip);
 	s->n_vols = nd->conf->n_volumes;
 	for (uint16_t i = 0; i < s->n_vols; i++)
 		mir_status(nd->vols[i].mir, &s->vols[i]);

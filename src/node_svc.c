@@ -439,7 +439,8 @@ nd_vip_new(struct nd *nd)
 
 		memcpy(addrs[i].name, a->name, sizeof(addrs[i].name));
 		/* 0: another core's. */
-		addrs[i].family = nd_elected(nd, (uint16_t)i) ? 0 : a->family;
+		if (!nd_elected(nd, (uint16_t)i) && !nd_shared(nd, (uint16_t)i))
+			addrs[i].family = a->family;
 		memcpy(addrs[i].bytes, a->bytes, sizeof(addrs[i].bytes));
 		addrs[i].prefix = a->prefix;
 		memcpy(addrs[i].ifname, a->ifname, sizeof(addrs[i].ifname));

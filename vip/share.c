@@ -169,6 +169,9 @@ desired(const struct share *s, uint64_t want)
 	/* Who has all keeps it until the other speaks up. */
 	if (s->view.life == SHARE_PEER_DEAD || !s->told)
 		return SHARE_EVERY;
+	/* It does not know yet that it will leave all to this node. */
+	if (want != 0 && s->peer.good < s->view.good)
+		return SHARE_EVERY;
 	if (want != 0)
 		return ~s->peer.want;
 	return s->peer.want != 0 ? 0 : SHARE_EVERY;

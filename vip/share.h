@@ -82,8 +82,8 @@ struct share_view {
 	enum share_life life;
 	uint64_t incarnation; /* the peer's */
 	/*
-	 * Interfaces of shared addresses that work here.  The node that has
-	 * fewer leaves its half to the other.
+	 * Shared addresses that could be served here.  The node that has fewer
+	 * leaves its half to the other.
 	 */
 	uint8_t good;
 };

@@ -19,7 +19,7 @@ struct share_word {
 	uint32_t seq; /* grows; never 0 */
 	uint32_t ask; /* number of the question that this is */
 	uint32_t answer; /* the other's question that it answers; 0: none yet */
-	uint8_t good; /* interfaces of its shared addresses that work */
+	uint8_t good; /* shared addresses that it could serve */
 	bool again; /* the question stands: answer, even if that was done */
 	/*
 	 * Buckets.  It serves none outside of bound, and will not before it
