@@ -331,6 +331,29 @@ check_router(struct conf_checker *k, struct conf_router *r)
 		check_pair(k, r, &k->c->routers[i]);
 }
 
+/* Both nodes have it, so nobody else may. */
+static void
+check_share(struct conf_checker *k, const struct conf_address *a)
+{
+	const struct conf *c = k->c;
+
+	if (a->service != UINT16_MAX)
+		CONF_AT(k, a,
+		    "address %s: got share and service %s, expected one of "
+		    "them: a service's address is on one node",
+		    a->name, c->services[a->service].name);
+	if (a->router != UINT16_MAX)
+		CONF_AT(k, a,
+		    "address %s: got share and router %s, expected one of "
+		    "them: a router's address is on one node",
+		    a->name, c->routers[a->router].name);
+	if (c->n_nodes != 2)
+		CONF_AT(k, a,
+		    "address %s: got share and %u node%s, expected two nodes "
+		    "to share it",
+		    a->name, c->n_nodes, c->n_nodes == 1 ? "" : "s");
+}
+
 void
 conf_check_routers(struct conf_checker *k)
 {
@@ -344,11 +367,14 @@ conf_check_routers(struct conf_checker *k)
 		check_router(k, &c->routers[i]);
 	}
 	for (i = 0; i < c->n_addresses; i++)
-		if (c->addresses[i].service == UINT16_MAX &&
-		    c->addresses[i].router == UINT16_MAX)
+		if (c->addresses[i].share)
+			check_share(k, &c->addresses[i]);
+		else if (c->addresses[i].service == UINT16_MAX &&
+			 c->addresses[i].router == UINT16_MAX)
 			CONF_AT(k, &c->addresses[i],
 			    "address %s: got no service and no router that "
-			    "has it, expected one: nobody would ever take it",
+			    "has it, expected one, or share: nobody would ever "
+			    "take it",
 			    c->addresses[i].name);
 }
 

@@ -86,7 +86,8 @@
 	X(ACCEPT, "accept") \
 	X(TRACK, "track") \
 	X(PROCESS, "process") \
-	X(WEIGHT, "weight")
+	X(WEIGHT, "weight") \
+	X(SHARE, "share")
 
 enum conf_kw {
 #define X(id, word) CONF_KW_##id,

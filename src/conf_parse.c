@@ -366,7 +366,20 @@ parse_prefixed(struct conf_parser *p, struct conf_address *a)
 	return true;
 }
 
-/* The one statement of an address has no keyword of its own. */
+/* Behind its line, what may stand once. */
+static void
+parse_share(struct conf_parser *p, struct conf_address *a)
+{
+	if (a->share || !conf_is_kw(p, CONF_KW_SHARE))
+		return;
+	a->share = true;
+	conf_next(p);
+	if (!conf_end_statement(p))
+		(void)conf_skip_statement(p);
+	conf_skip_separators(p);
+}
+
+/* The first statement of an address has no keyword of its own. */
 static bool
 parse_address(struct conf_parser *p)
 {
@@ -389,8 +402,10 @@ parse_address(struct conf_parser *p)
 	    !conf_ifname(p, a->ifname) || !conf_end_statement(p))
 		(void)conf_skip_statement(p);
 	conf_skip_separators(p);
+	parse_share(p, a);
 	while (p->tok.type != CONF_TOK_RBRACE) {
-		(void)conf_expected(p, "'}' behind the one line of an address");
+		(void)conf_expected(p, "%s'}' behind the line of an address",
+		    a->share ? "" : "share or ");
 		if (p->tok.type == CONF_TOK_END)
 			return false;
 		(void)conf_skip_statement(p);

@@ -133,7 +133,10 @@ put_address(struct conf_out *o, const struct conf_address *a)
 	conf_put(
 	    o, "address %s {\n\t%s/%u interface ", a->name, a->addr, a->prefix);
 	conf_put_word(o, a->ifname);
-	conf_put(o, "\n}\n");
+	conf_put(o, "\n");
+	if (a->share)
+		conf_put(o, "\tshare\n");
+	conf_put(o, "}\n");
 }
 
 static const char *
