@@ -66,6 +66,7 @@ drive_json_address_list(struct drive *d, monotime_t now)
 					     : "");
 		put_s(o, "router",
 		    a->router != UINT16_MAX ? c->routers[a->router].name : "");
+		put_b(o, "shared", a->share);
 		put_s(o, "state", vip_state_name(s->state));
 		put_b(o, "carrier", s->carrier);
 		put_i(o, "since_ms", ago_ms(now, s->since));
@@ -154,11 +155,27 @@ router(const struct drive *d, const struct conf_router *c,
 	return o;
 }
 
+static json_t *
+shares(const struct share_status *s, monotime_t now)
+{
+	json_t *o = json_object();
+
+	put_s(o, "state", share_state_name(s->state));
+	put_i(o, "since_ms", ago_ms(now, s->since));
+	put_i(o, "serves", __builtin_popcountll(s->serves));
+	put_i(o, "of", SHARE_BUCKETS);
+	put_b(o, "certain", s->exact);
+	put_i(o, "changes", (int64_t)s->moved);
+	put_i(o, "failed", (int64_t)s->failed);
+	return o;
+}
+
 json_t *
 drive_json_addresses(struct drive *d)
 {
 	json_t *o = json_object(), *list = json_array();
 	monotime_t now = drive_now();
+	struct share_status sh;
 	struct vr_status s;
 
 	nd_status(d->nd, now, d->status);
@@ -168,6 +185,8 @@ drive_json_addresses(struct drive *d)
 			json_array_append_new(
 			    list, router(d, &d->conf->routers[i], &s, now));
 	json_object_set_new(o, "routers", list);
+	if (nd_share_status(d->nd, &sh))
+		json_object_set_new(o, "shares", shares(&sh, now));
 	put_i(o, "strays", (int64_t)nd_router_strays(d->nd));
 	return o;
 }

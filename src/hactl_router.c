@@ -27,6 +27,8 @@ whose(const json_t *o, char *buf, size_t size)
 {
 	if (*s_of(o, "service") != '\0')
 		snprintf(buf, size, "service %s", s_of(o, "service"));
+	else if (json_is_true(json_object_get(o, "shared")))
+		snprintf(buf, size, "both nodes");
 	else
 		snprintf(buf, size, "router %s", s_of(o, "router"));
 }
@@ -62,6 +64,27 @@ address_rows(const json_t *o, FILE *f)
 	json_array_foreach(json_object_get(o, "addresses"), i,
 	    a) if (*s_of(a, "error") != '\0')
 	    fprintf(f, "address %s: %s\n", s_of(a, "name"), s_of(a, "error"));
+}
+
+/* Which of the clients of shared addresses are served here. */
+static void
+share_note(const json_t *o, FILE *f)
+{
+	const json_t *s = json_object_get(o, "shares");
+	char since[24];
+
+	if (s == NULL)
+		return;
+	format_age(i_of(s, "since_ms"), since, sizeof(since));
+	fprintf(f,
+	    "shared addresses: %s for %s: %s%lld of %lld shares of the "
+	    "clients are served here\n",
+	    s_of(s, "state"), since,
+	    json_is_true(json_object_get(s, "certain")) ? "" : "at most ",
+	    (long long)i_of(s, "serves"), (long long)i_of(s, "of"));
+	if (i_of(s, "failed") > 0)
+		fprintf(f, "shared addresses: the guard failed %lld times\n",
+		    (long long)i_of(s, "failed"));
 }
 
 static void
@@ -155,6 +178,7 @@ text_addresses(const json_t *o, FILE *f)
 		return;
 	}
 	address_rows(o, f);
+	share_note(o, f);
 	if (json_array_size(json_object_get(o, "routers")) == 0)
 		return;
 	fputc('\n', f);
