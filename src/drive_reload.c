@@ -109,9 +109,13 @@ static void
 apply_routers(struct drive *d, const struct conf *from)
 {
 	struct nd_event e = {.type = ND_EV_VR_RELOAD};
-	struct conf_track *old = calloc(HAD_TRACKS_MAX, sizeof(*old));
+	struct conf_track *old;
 	struct conf *to = d->conf;
 
+	if (memcmp(to->routers, from->routers, sizeof(to->routers)) == 0 &&
+	    memcmp(to->tracks, from->tracks, sizeof(to->tracks)) == 0)
+		return;
+	old = calloc(HAD_TRACKS_MAX, sizeof(*old));
 	if (old == NULL)
 		fatal("configuration");
 	memcpy(old, to->tracks, sizeof(to->tracks));
@@ -135,6 +139,40 @@ apply(struct conf *to, const struct conf *from)
 	to->digest = from->digest;
 }
 
+/* Reads the file and its passwords; 0, or -1 and what is wrong. */
+static int
+load(const struct drive *d, struct conf *new, char *text, size_t size)
+{
+	if (drive_load(new, d->o.conf_path) < 0) {
+		snprintf(text, size,
+		    "%s has errors, the running configuration stays: see "
+		    "'had -n'",
+		    d->o.conf_path);
+		return -1;
+	}
+	if (drive_vr_passwords(new) < 0) {
+		snprintf(text, size,
+		    "a password file cannot be read, the running configuration "
+		    "stays: see had's log");
+		return -1;
+	}
+	return 0;
+}
+
+/* flat becomes new but for what can be applied. */
+static void
+flatten(struct conf *flat, const struct conf *new, const struct conf *old)
+{
+	*flat = *new;
+	for (unsigned i = 0; i < flat->n_services && i < old->n_services; i++)
+		level_service(&flat->services[i], &old->services[i]);
+	for (unsigned i = 0; i < flat->n_lockspaces && i < old->n_lockspaces;
+	     i++)
+		memcpy(flat->lockspaces[i].group, old->lockspaces[i].group,
+		    sizeof(flat->lockspaces[i].group));
+	level_routers(flat, old);
+}
+
 static int
 reload(struct drive *d, bool dry_run, char *text, size_t size)
 {
@@ -146,28 +184,9 @@ reload(struct drive *d, bool dry_run, char *text, size_t size)
 		snprintf(text, size, "no memory");
 		goto out;
 	}
-	if (drive_load(new, d->o.conf_path) < 0) {
-		snprintf(text, size,
-		    "%s has errors, the running configuration stays: see "
-		    "'had -n'",
-		    d->o.conf_path);
+	if (load(d, new, text, size) < 0)
 		goto out;
-	}
-	if (drive_vr_passwords(new) < 0) {
-		snprintf(text, size,
-		    "a password file cannot be read, the running configuration "
-		    "stays: see had's log");
-		goto out;
-	}
-	*flat = *new;
-	for (unsigned i = 0; i < flat->n_services && i < d->conf->n_services;
-	     i++)
-		level_service(&flat->services[i], &d->conf->services[i]);
-	for (unsigned i = 0;
-	     i < flat->n_lockspaces && i < d->conf->n_lockspaces; i++)
-		memcpy(flat->lockspaces[i].group, d->conf->lockspaces[i].group,
-		    sizeof(flat->lockspaces[i].group));
-	level_routers(flat, d->conf);
+	flatten(flat, new, d->conf);
 	/*
 	 * The cores were made for them, and until the other node has them, too,
 	 * the two would decide on each other by different rules.
@@ -199,13 +218,8 @@ reload(struct drive *d, bool dry_run, char *text, size_t size)
 		    dry_run ? "it would be applied; nothing is interrupted"
 			    : "applied");
 	if (!dry_run) {
-		bool routers = memcmp(new->routers, d->conf->routers,
-				   sizeof(new->routers)) != 0 ||
-			       memcmp(new->tracks, d->conf->tracks,
-				   sizeof(new->tracks)) != 0;
-
 		apply(d->conf, new);
-		if (routers && new->n_routers > 0)
+		if (new->n_routers > 0)
 			apply_routers(d, new);
 	}
 	result = 0;
