@@ -200,6 +200,7 @@ void
 mb_view_changed(struct mb *m)
 {
 	m->view_serial++;
+	m->view_solo = m->record.solo;
 	for (unsigned i = 0; i < m->n_peers; i++) {
 		struct peer *p = &m->peers[i];
 
@@ -667,6 +668,9 @@ on_gap(struct mb *m, const struct mb_event *e)
 
 	ASSERT(us >= 0);
 	shift_silence(m, us);
+	/* Who ends does not come back to ask: it acts no more. */
+	if (us > (int64_t)m->conf.lease_ms * 1000)
+		m->stop_acts = false;
 	if (m->n_peers == 0 || m->goal == GOAL_ALONE ||
 	    (m->self != MB_PAIRED && m->self != MB_ALONE &&
 		m->self != MB_DOUBT))
@@ -690,6 +694,7 @@ on_stop(struct mb *m, const struct mb_event *e)
 {
 	(void)e;
 	m->challenge = 0;
+	m->stop_acts = m->self == MB_PAIRED;
 	mb_say(m, HAD_INFO, "stop", "the operator stops this node");
 	mb_set_self(m, MB_STOPPING, "stop");
 }
@@ -701,6 +706,7 @@ on_stopped(struct mb *m, const struct mb_event *e)
 	struct mb_msg v = {.type = MB_MSG_GOODBYE, .state = MB_STOPPING};
 
 	(void)e;
+	mb_pair_undecide(m);
 	v.epoch = m->epoch;
 	v.incarnation = m->incarnation;
 	for (unsigned i = 0; i < m->n_peers; i++) {
@@ -712,6 +718,7 @@ on_stopped(struct mb *m, const struct mb_event *e)
 		if (p->incarnation != 0)
 			m->ops->send(m->ctx, p->id, bytes, sizeof(bytes));
 	}
+	m->stop_acts = false;
 	mb_say(m, HAD_INFO, "stop", "goodbye");
 	mb_persist(m, GOAL_STOP);
 }

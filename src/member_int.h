@@ -101,6 +101,7 @@ struct mb {
 	uint64_t incarnation, random;
 	uint64_t epoch; /* the one announced by epoch() */
 	uint32_t view_serial;
+	bool view_solo; /* as the present view says */
 	/* The durable record, and what is being made durable. */
 	struct sf_record record, want;
 	bool writing;
@@ -132,6 +133,8 @@ struct mb {
 	uint64_t spent; /* as in mb_msg, of this pair */
 	bool demoted; /* R7 */
 	bool booting; /* inert since START */
+	/* STOPPING out of a pair, not paused since, no goodbye said. */
+	bool stop_acts;
 	unsigned n_peers;
 	struct peer peers[HAD_NODES_MAX - 1];
 };
@@ -172,6 +175,7 @@ void mb_pair_ask(struct mb *);
 void mb_pair_heard(struct mb *, struct peer *, uint64_t epoch);
 /* A decision that could not be written is not taken: the peer is back. */
 bool mb_pair_dropped(struct mb *);
+void mb_pair_undecide(struct mb *);
 void mb_pair_tick(struct mb *);
 void mb_pair_done(struct mb *);
 void mb_pair_alone(struct mb *, struct peer *, enum mb_peer verdict,

@@ -2,8 +2,8 @@
 /*
  * How nodes agree, doubt and yield.
  *
- *	INERT + INERT	the lower id raises the higher epoch, durably, and
- *			pairs; the other one follows
+ *	INERT + INERT	the sole survivor of before, or the lower id, raises the
+ *			higher epoch, durably, and pairs; the other one follows
  *	ALONE + INERT	the one that acts clears SOLO, durably, and pairs
  *			first; only then may the other pair.  So a crash in
  *			between never leaves two nodes that may start alone
@@ -55,7 +55,7 @@ void
 mb_pair_alone(struct mb *m, struct peer *p, enum mb_peer verdict,
     const char *rule, bool own_right)
 {
-	ASSERT(m->self != MB_ALONE && m->self != MB_STOPPING);
+	ASSERT(m->self != MB_ALONE);
 	m->goal_peer = p;
 	m->goal_verdict = verdict;
 	m->goal_rule = rule;
@@ -132,6 +132,18 @@ demote(struct mb *m, struct peer *p, uint64_t epoch, const char *why)
 	mb_persist(m, GOAL_DEMOTE);
 }
 
+/*
+ * Neither acts.  SOLO is gone from the disk before the other may act: should
+ * it act and die, nobody starts again at an older epoch, with older tokens.
+ */
+static bool
+is_first(const struct mb *m, const struct peer *p)
+{
+	if (m->view_solo != p->view.solo)
+		return m->view_solo;
+	return m->conf.self < p->id;
+}
+
 /* The side that acts pairs first; the other only with one that has. */
 static bool
 can_pair(const struct mb *m, const struct peer *p)
@@ -142,7 +154,7 @@ can_pair(const struct mb *m, const struct peer *p)
 	if (m->self != MB_INERT && m->self != MB_ALONE)
 		return false;
 	if (p->view.state == MB_INERT)
-		return m->self == MB_ALONE || m->conf.self < p->id;
+		return m->self == MB_ALONE || is_first(m, p);
 	return m->self == MB_INERT && p->view.state == MB_PAIRED &&
 	       p->view.paired;
 }
@@ -216,8 +228,10 @@ done_alone(struct mb *m, struct peer *p)
 {
 	if (p != NULL)
 		mb_set_peer(m, p, m->goal_verdict, false, m->goal_rule);
-	if (m->self == MB_STOPPING)
+	if (m->self == MB_STOPPING) {
+		mb_view_changed(m);
 		return;
+	}
 	m->own_right = m->goal_right;
 	mb_set_self(m, MB_ALONE, m->goal_rule);
 	seed_done(m, true, "this node acts alone");
@@ -258,6 +272,10 @@ mb_pair_done(struct mb *m)
 	case GOAL_RESTORE:
 		break;
 	}
+	/* Pairing came to nothing: who is first is another one now. */
+	if (m->self == MB_INERT && m->goal == GOAL_NONE &&
+	    m->record.solo != m->view_solo)
+		mb_view_changed(m);
 }
 
 /*
@@ -269,9 +287,9 @@ mb_pair_dropped(struct mb *m)
 {
 	struct peer *p = m->goal_peer;
 
-	if (m->goal != GOAL_ALONE || m->self != MB_PAIRED || p == NULL ||
-	    m->seeding || p->aborted || p->incarnation != p->paired ||
-	    !mb_peer_fresh(m, p))
+	if (m->goal != GOAL_ALONE || p == NULL ||
+	    (m->self != MB_PAIRED && m->self != MB_STOPPING) || m->seeding ||
+	    p->aborted || p->incarnation != p->paired || !mb_peer_fresh(m, p))
 		return false;
 	mb_say(m, HAD_WARN, "R8",
 	    "%s is heard again: to act alone at epoch %llu, which could not "
@@ -283,6 +301,21 @@ mb_pair_dropped(struct mb *m)
 	m->want.solo = false;
 	mb_persist(m, GOAL_RESTORE);
 	return true;
+}
+
+/*
+ * The goodbye will say that this node has not acted, and so must its record:
+ * the peer goes on because of it.
+ */
+void
+mb_pair_undecide(struct mb *m)
+{
+	if (m->goal != GOAL_ALONE)
+		return;
+	seed_done(m, false, "this node is stopped");
+	m->goal = GOAL_NONE;
+	m->goal_peer = NULL;
+	want_again(m);
 }
 
 static void

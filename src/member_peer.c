@@ -250,7 +250,7 @@ mb_peer_decide(
     struct mb *m, struct peer *p, enum mb_peer verdict, const char *rule)
 {
 	ASSERT(verdict == MB_PEER_GONE || verdict == MB_PEER_LEFT);
-	if (m->self == MB_PAIRED)
+	if (m->self == MB_PAIRED || m->stop_acts)
 		mb_pair_alone(m, p, verdict, rule, false);
 	else
 		mb_set_peer(m, p, verdict, false, rule);

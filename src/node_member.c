@@ -44,7 +44,9 @@ op_self(void *ctx, enum mb_self state, bool own_right, const char *rule)
 	struct nd *nd = ctx;
 
 	(void)rule;
-	if (nd->state == MB_DOUBT && state == MB_STOPPING)
+	/* What it had was to be handed over, or may have been taken. */
+	if ((nd->state == MB_DOUBT || nd->state == MB_ISOLATED) &&
+	    state == MB_STOPPING)
 		nd->distrusted = true;
 	if (state == MB_PAIRED)
 		nd->met = true;

@@ -386,12 +386,16 @@ static void
 vip_op_lapsed(void *ctx)
 {
 	struct nd *nd = ctx;
-	struct nd_inner *in = nd_inner_put(nd, ND_IN_MEMBER);
+	struct nd_inner *in;
 
-	in->u.member.type = MB_EV_GAP;
-	in->u.member.u.gap.us = (int64_t)nd->conf->t.lease_ms * 1000 + 1;
 	nd->vouch_told = false;
 	nd->views_due = true;
+	/* Whoever ends does not ask: its addresses go anyway. */
+	if (nd->state == MB_STOPPING)
+		return;
+	in = nd_inner_put(nd, ND_IN_MEMBER);
+	in->u.member.type = MB_EV_GAP;
+	in->u.member.u.gap.us = (int64_t)nd->conf->t.lease_ms * 1000 + 1;
 }
 
 static void

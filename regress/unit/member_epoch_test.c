@@ -581,6 +581,99 @@ goodbye_of_both(void **state)
 	assert_false(w.nodes[BRAVO].disk.solo);
 }
 
+static void
+stop(uint8_t id)
+{
+	step(id, (struct mb_event){.type = MB_EV_STOP});
+	deliver();
+}
+
+/*
+ * What ends acts as well while it does, and raises the epoch for it: the peer
+ * that stood still meanwhile must not go on from what it had.
+ */
+static void
+R8_stopping_acts(void **state)
+{
+	(void)state;
+	both_paired();
+	stop(ALPHA);
+	w.nodes[BRAVO].frozen = true;
+	w.nodes[ALPHA].disk_broken = true;
+	run(DEAD + TAKEOVER);
+	/* Nothing before the epoch is durable. */
+	expect(ALPHA, STOPPING, SILENT);
+	w.nodes[ALPHA].disk_broken = false;
+	run(DEAD + DISK + 1);
+	expect(ALPHA, STOPPING, GONE);
+	assert_true(w.nodes[ALPHA].epoch == 2);
+	assert_true(w.nodes[ALPHA].disk.solo);
+	w.nodes[BRAVO].frozen = false;
+	step(BRAVO, (struct mb_event){.type = MB_EV_GAP,
+			.u.gap = {(2 * DEAD + TAKEOVER) * 1000}});
+	deliver();
+	expect(BRAVO, INERT, UNKNOWN);
+	step(ALPHA, (struct mb_event){.type = MB_EV_STOPPED});
+	deliver();
+	run(500);
+	assert_true(w.nodes[ALPHA].done && w.nodes[ALPHA].disk.solo);
+	expect(BRAVO, INERT, UNKNOWN);
+	assert_true(w.nodes[BRAVO].disk.epoch == 2);
+	assert_false(w.nodes[BRAVO].disk.solo);
+}
+
+/* The goodbye says that it has not acted: so it has not, nor says its disk. */
+static void
+R8_stopped_before_it_acts(void **state)
+{
+	(void)state;
+	both_paired();
+	stop(ALPHA);
+	w.nodes[BRAVO].frozen = true;
+	for (int i = 0; i < 500 && !w.nodes[ALPHA].is_pending; i++)
+		run(1);
+	assert_true(w.nodes[ALPHA].pending.solo);
+	step(ALPHA, (struct mb_event){.type = MB_EV_STOPPED});
+	run(DISK);
+	assert_true(w.nodes[ALPHA].done && w.nodes[ALPHA].disk.clean);
+	assert_false(w.nodes[ALPHA].disk.solo);
+	assert_true(w.nodes[ALPHA].disk.epoch == 1);
+}
+
+/* Nor does it act if it stood still itself, or has said goodbye. */
+static void
+R8_stopping_in_doubt(void **state)
+{
+	(void)state;
+	both_paired();
+	stop(ALPHA);
+	step(ALPHA,
+	    (struct mb_event){.type = MB_EV_GAP, .u.gap = {LEASE * 1000 + 1}});
+	daemon_end(BRAVO);
+	run(DEAD + TAKEOVER);
+	expect(ALPHA, STOPPING, GONE);
+	assert_true(w.nodes[ALPHA].epoch == 1);
+	assert_false(w.nodes[ALPHA].disk.solo);
+}
+
+static void
+R8_both_stopping(void **state)
+{
+	(void)state;
+	both_paired();
+	stop(ALPHA);
+	stop(BRAVO);
+	step(ALPHA, (struct mb_event){.type = MB_EV_STOPPED});
+	step(BRAVO, (struct mb_event){.type = MB_EV_STOPPED});
+	deliver();
+	run(10);
+	assert_true(w.nodes[ALPHA].done && w.nodes[BRAVO].done);
+	for (uint8_t id = ALPHA; id <= BRAVO; id++) {
+		assert_true(w.nodes[id].disk.clean && !w.nodes[id].disk.solo);
+		assert_true(w.nodes[id].disk.epoch == 1);
+	}
+}
+
 /* Bytes from outside are refused with a reason, whatever they are. */
 static void
 bad_messages(void **state)
@@ -688,6 +781,10 @@ main(void)
 	    T(R9_alone_keeps),
 	    T(goodbye),
 	    T(goodbye_of_both),
+	    T(R8_stopping_acts),
+	    T(R8_stopped_before_it_acts),
+	    T(R8_stopping_in_doubt),
+	    T(R8_both_stopping),
 	    T(bad_messages),
 	    T(forecast),
 	};

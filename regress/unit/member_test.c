@@ -157,6 +157,53 @@ R1_solo_ends_with_pairing(void **state)
 	assert_true(w.nodes[ALPHA].epoch == 2);
 }
 
+/*
+ * Neither acts, and bravo was the sole survivor: it goes first, though alpha
+ * has the lower id.  Or alpha would act, and bravo after it at an older epoch.
+ */
+static void
+R1_solo_goes_first(void **state)
+{
+	(void)state;
+	bravo_alone();
+	daemon_end(BRAVO);
+	daemon_start(ALPHA);
+	daemon_start(BRAVO);
+	for (int i = 0; i < 100 && w.nodes[ALPHA].self != MB_PAIRED; i++)
+		run(1);
+	expect(ALPHA, PAIRED, ALIVE);
+	assert_false(w.nodes[BRAVO].disk.solo);
+	assert_true(w.nodes[BRAVO].disk.epoch == w.nodes[ALPHA].epoch);
+}
+
+/* It is the first no more, and nobody waits for it to be. */
+static void
+R1_solo_goes_first_in_vain(void **state)
+{
+	(void)state;
+	bravo_alone();
+	daemon_end(BRAVO);
+	daemon_start(ALPHA);
+	daemon_start(BRAVO);
+	for (int i = 0; i < 100 && w.nodes[BRAVO].disk.solo; i++) {
+		run(1);
+		if (!w.nodes[BRAVO].is_pending || w.nodes[BRAVO].disk.solo == 0)
+			continue;
+		/* Too late to be heard when the disk has written. */
+		for (uint8_t l = 0; l < 2; l++)
+			w.cut[ALPHA][l] = w.cut[BRAVO][l] = true;
+		w.ctl_cut = true;
+		w.now += DEAD;
+	}
+	expect(BRAVO, INERT, UNKNOWN);
+	assert_false(w.nodes[BRAVO].disk.solo);
+	memset(w.cut, 0, sizeof(w.cut));
+	w.ctl_cut = false;
+	run(300);
+	expect(ALPHA, PAIRED, ALIVE);
+	expect(BRAVO, PAIRED, ALIVE);
+}
+
 /* alpha dies again while bravo clears SOLO: bravo writes it back. */
 static void
 R1_solo_restored(void **state)
@@ -440,6 +487,8 @@ main(void)
 	    T(R1_no_solo_with_old_data),
 	    T(R1_solo_refused_is_at_once),
 	    T(R1_solo_ends_with_pairing),
+	    T(R1_solo_goes_first),
+	    T(R1_solo_goes_first_in_vain),
 	    T(R1_solo_restored),
 	    T(R1_no_peer_configured),
 	    T(R2_jeopardy),
