@@ -30,6 +30,7 @@ run vip_guard_test
 run vip_move_test
 run vip_wire_test
 run vip_guard_batch_test
+run vip_share_test
 run vr_mac_test
 run vr_sock_test
 done_testing
