@@ -127,12 +127,28 @@ routers(const json_t *list, FILE *f)
 	rejected(list, f);
 }
 
+static void
+shares(const json_t *o, FILE *f)
+{
+	if (o == NULL)
+		return;
+	family(f, "had_share_served", "gauge",
+	    "Shares of the clients of shared addresses that are served here.");
+	fprintf(f, "had_share_served %lld\n", i_of(o, "serves"));
+	family(f, "had_share_of", "gauge", "Shares that there are.");
+	fprintf(f, "had_share_of %lld\n", i_of(o, "of"));
+	family(f, "had_share_changes_total", "counter",
+	    "Times that other shares were served from then on.");
+	fprintf(f, "had_share_changes_total %lld\n", i_of(o, "changes"));
+}
+
 void
 text_metrics(const json_t *o, FILE *f)
 {
 	family(f, "had_up", "gauge", "The daemon answers.");
 	fprintf(f, "had_up 1\n");
 	addresses(json_object_get(o, "addresses"), f);
+	shares(json_object_get(o, "shares"), f);
 	routers(json_object_get(o, "routers"), f);
 	family(f, "had_vrrp_strays_total", "counter",
 	    "Adverts of routers that are not configured.");
