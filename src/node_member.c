@@ -256,6 +256,26 @@ peer_has_told(struct nd *nd)
 	return true;
 }
 
+/*
+ * Addresses of services that have to stop here, and have not come to it yet:
+ * the peer may run them.  A right that is back is none to these.
+ */
+static void
+leaving(struct nd *nd, struct vip_set *set)
+{
+	struct svc_status st;
+
+	svc_status(nd->svc, &st);
+	for (uint16_t i = 0; i < st.n_services; i++) {
+		const struct conf_service *cs = &nd->conf->services[i];
+
+		for (unsigned s = 0; st.services[i].ends && s < cs->n_steps;
+		     s++)
+			if (cs->steps[s].type == CONF_STEP_ADDRESS)
+				vip_set_add(set, cs->steps[s].ref);
+	}
+}
+
 /* The daemon stands behind its addresses only while it may. */
 void
 nd_vouch(struct nd *nd)
@@ -272,6 +292,8 @@ nd_vouch(struct nd *nd)
 	in = nd_inner_put(nd, ND_IN_VIP);
 	in->u.vip.type = VIP_EV_VOUCH;
 	in->u.vip.u.vouch.on = on;
+	if (on)
+		leaving(nd, &in->u.vip.u.vouch.leaving);
 }
 
 void

@@ -542,6 +542,10 @@ status_held(const struct svc *s, const struct unit *u, struct svc_status *st)
 	bool mine = mt_before(u->took[1], u->took[0]);
 	monotime_t at = mine ? u->took[0] : u->took[1];
 
+	st->services[u->id].ends =
+	    u->state == SVC_STOPPING || u->state == SVC_FAILED ||
+	    (u->stop_wanted &&
+		(u->state == SVC_STARTING || u->state == SVC_RUNNING));
 	st->services[u->id].stopped = u->disabled;
 	st->services[u->id].frozen = svc_frozen(s, u);
 	memcpy(st->services[u->id].held, u->held, sizeof(u->held));

@@ -232,6 +232,7 @@ struct svc_status {
 		char why_not[96]; /* if can_run is 0 */
 		bool degraded; /* a health check timed out (R11) */
 		bool barred; /* failed here; not tried again by itself */
+		bool ends; /* it is being stopped, or will be */
 		bool stopped; /* by an operator, until START */
 		bool frozen; /* by an operator, until THAW */
 		/* R10 or a freeze keeps it from moving now; why, and how to

@@ -102,8 +102,10 @@ const char *vip_state_name(enum vip_state);
  * TAKE      this node shall hold address id; ops->done(token) when clients
  *           are served, or when it failed
  * RELEASE   this node shall give it up; ops->done(token) when it is silent
- * VOUCH     on: the daemon is entitled to speak for what it holds; off: the
- *           guard closes at once and stays closed.  A node starts with off.
+ * VOUCH     on: the daemon is entitled to speak for what it holds, but for
+ *           what is leaving: that stays as silent as it is, until it is taken
+ *           anew; off: the guard closes at once and stays closed.  A node
+ *           starts with off.
  * BEAT      heartbeats of this tick were handed to the kernel; at, or now if
  *           that is 0 = a time taken before they were sent.  Renews the lease
  *           of everything that is open, until that time + lease_ms, in one
@@ -145,6 +147,8 @@ struct vip_event {
 		} order; /* TAKE, RELEASE */
 		struct {
 			bool on;
+			/* on: not for these; they are to be given up */
+			struct vip_set leaving;
 		} vouch;
 		struct {
 			monotime_t at; /* not after now; 0: now */

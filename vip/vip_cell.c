@@ -141,11 +141,16 @@ static enum vip_state
 c_take_again(struct vip *v, struct vip_a *a, const struct vip_event *ev,
     const char **why)
 {
-	(void)why;
 	if (a->token != 0)
 		addr_done(v, a, false, "taken again");
 	a->token = ev->u.order.token;
-	return a->state;
+	if (!v->vouched || a->state != VIP_MUTED)
+		return a->state;
+	v->want_open = true;
+	a->seq = VIP_NOT_ASKED;
+	a->tries = 0;
+	*why = "taken again";
+	return VIP_OPENING;
 }
 
 static enum vip_state
@@ -312,8 +317,10 @@ static enum vip_state
 c_vouch(struct vip *v, struct vip_a *a, const struct vip_event *ev,
     const char **why)
 {
-	(void)ev;
 	if (v->vouched && a->state == VIP_MUTED) {
+		/* Somebody else may have taken it meanwhile. */
+		if (vip_set_has(&ev->u.vouch.leaving, a->id))
+			return a->state;
 		v->want_open = true;
 		a->seq = VIP_NOT_ASKED;
 		a->tries = 0;
@@ -480,7 +487,7 @@ static const struct {
 	    {
 		[VIP_EV_START] = SAME,
 		[VIP_EV_TIMER] = CELL(timer_up, 0),
-		[VIP_EV_TAKE] = CELL(take_again, 0),
+		[VIP_EV_TAKE] = CELL(take_again, B(OPENING)),
 		[VIP_EV_RELEASE] = CELL(release, B(CLOSING)),
 		[VIP_EV_VOUCH] = CELL(vouch, B(OPENING)),
 		[VIP_EV_BEAT] = SAME,

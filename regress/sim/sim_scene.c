@@ -527,6 +527,40 @@ metadata_fails_alone(struct world *w)
 	scene_end(w);
 }
 
+static bool
+alpha_checks(struct world *w)
+{
+	for (unsigned i = 0; i < NITEMS(alpha(w)->jobs); i++)
+		if (alpha(w)->jobs[i].used &&
+		    alpha(w)->jobs[i].action == SVC_DO_STATUS)
+			return true;
+	return false;
+}
+
+/*
+ * Frozen while a check hangs, and overtaken: the service still has to stop
+ * when the pair agrees again, and its address stays silent until it has.
+ */
+static void
+overtaken_during_a_check(struct world *w)
+{
+	scene_begin(w);
+	for (int i = 0; i < 6 && !w->sim->failed; i++) {
+		alpha(w)->mute_steps = true;
+		expect(w, run_till(w, alpha_checks, 20000), "a check hangs");
+		run_ms(w, 100);
+		alpha(w)->mute_steps = false;
+		daemon_pause(alpha(w));
+		run_ms(w, 1500);
+		daemon_resume(alpha(w));
+		run_ms(w, 500);
+		expect(w, run_till(w, settled, 20000), "all is settled again");
+		operator(alpha(w), ND_OP_TAKEOVER, 0, 0);
+		run_ms(w, 3000);
+	}
+	scene_end(w);
+}
+
 const struct scene scenes[] = {
     {SCENE(crash_takeover), 0},
     {SCENE(freeze_thaw), 0},
@@ -551,5 +585,6 @@ const struct scene scenes[] = {
     {SCENE(stopped_while_undecided), 0},
     {SCENE(thawed_as_an_address_moves), W_WAIT},
     {SCENE(frozen_while_stopping), 0},
+    {SCENE(overtaken_during_a_check), W_CHECK},
 };
 const unsigned n_scenes = NITEMS(scenes);

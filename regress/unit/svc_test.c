@@ -189,6 +189,34 @@ R8_demoted_stops_everything(void **state)
 				       "not run anything");
 }
 
+/*
+ * A check under way has to end first: meanwhile the service still runs, but
+ * what is silent of it must not speak again, even if the right is back.
+ */
+static void
+R8_demoted_during_a_check(void **state)
+{
+	struct svc_status st;
+
+	(void)state;
+	shop_on_alpha();
+	w.nodes[ALPHA].result[N_STEPS][SVC_DO_STATUS] = -1;
+	w.nodes[ALPHA].ignores_cancel = true;
+	run(5500);
+	svc_status(w.nodes[ALPHA].svc, &st);
+	assert_false(st.services[SHOP].ends);
+	view(ALPHA, SVC_RIGHT_NONE, '-');
+	view(ALPHA, SVC_RIGHT_PAIRED, 'a');
+	expect(ALPHA, SHOP, RUNNING);
+	svc_status(w.nodes[ALPHA].svc, &st);
+	assert_true(st.services[SHOP].ends);
+	w.nodes[ALPHA].result[MOUNT][SVC_DO_STOP] = -1;
+	run(3000);
+	expect(ALPHA, SHOP, STOPPING);
+	svc_status(w.nodes[ALPHA].svc, &st);
+	assert_true(st.services[SHOP].ends);
+}
+
 /* In doubt a start pauses between two steps, and goes on afterwards. */
 static void
 R8_doubt_pauses_a_start(void **state)
@@ -728,6 +756,7 @@ main(void)
 	    T(R1_stale_copy_is_not_used),
 	    T(R8_alone_takes_over),
 	    T(R8_demoted_stops_everything),
+	    T(R8_demoted_during_a_check),
 	    T(R8_doubt_pauses_a_start),
 	    T(R2_lost_keeps_and_takes_nothing),
 	    T(R3_stateless_moves_early),

@@ -443,6 +443,37 @@ test_nobody_vouches(void **state)
 	expect("del web; done 8 ok (released); ");
 }
 
+/* R8: what has to stop is not vouched for again, and all else is. */
+static void
+test_leaving_stays_silent(void **state)
+{
+	struct vip_event ev = {.type = VIP_EV_VOUCH, .u.vouch = {true, {{0}}}};
+
+	(void)state;
+	beat(1000);
+	take(1000, WEB, 7);
+	added(1000, WEB, NULL);
+	take(1000, DB, 8);
+	added(1000, DB, NULL);
+	expect("add web; add db; ");
+	vip_set_add(&ev.u.vouch.leaving, WEB);
+	step(1010, ev);
+	expect("lease db until 1100; ");
+	leased(1010, NULL);
+	expect("done 8 ok (active); announce db; timer 1100; ");
+	assert_int_equal(vip_state(v, WEB), VIP_MUTED);
+	beat(1020);
+	expect("lease db until 1120; ");
+	leased(1020, NULL);
+	expect("timer 1110; ");
+	assert_int_equal(vip_state(v, WEB), VIP_MUTED);
+	/* Until somebody takes it anew. */
+	take(1030, WEB, 9);
+	expect("done 7 failed (taken again); lease web db until 1120; ");
+	leased(1030, NULL);
+	assert_int_equal(vip_state(v, WEB), VIP_ACTIVE);
+}
+
 /* No heartbeat has left yet: nothing to count a lease from. */
 static void
 test_first_beat_opens(void **state)
@@ -843,6 +874,7 @@ main(void)
 	    T(siblings_open_together),
 	    T(slow_sibling_holds_up_nobody),
 	    T(nobody_vouches),
+	    T(leaving_stays_silent),
 	    T(first_beat_opens),
 	    T(late_beat_lapses),
 	    T(timer_lapses_without_beats),
