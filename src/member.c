@@ -221,6 +221,7 @@ mb_tell(struct mb *m, struct peer *p, uint64_t answer)
 		return;
 	v.state = m->self;
 	v.solo = m->record.solo;
+	v.seeds = m->record.seeds;
 	v.paired = p->paired != 0 && p->paired == p->incarnation;
 	v.epoch = m->epoch;
 	v.incarnation = m->incarnation;
@@ -298,9 +299,15 @@ on_heard(struct mb *m, const struct mb_event *e)
 		return;
 	if (incarnation != p->incarnation)
 		mb_peer_incarnation(m, p, incarnation, e->u.heard.epoch);
-	p->unheard = e->u.heard.unheard;
-	if (!e->u.heard.one_way)
+	if (!e->u.heard.old) {
+		p->unheard = e->u.heard.unheard;
+		if (p->unheard)
+			mb_peer_unheard(m, p);
+	}
+	if (!e->u.heard.one_way) {
 		p->heard[e->u.heard.link] = m->now;
+		mb_peer_sure(m, p, e->u.heard.link, e->u.heard.reached);
+	}
 	if (!e->u.heard.unheard && e->u.heard.reached.us == 0)
 		p->reached = m->now;
 	else if (mt_before(p->reached, e->u.heard.reached) &&
@@ -309,7 +316,7 @@ on_heard(struct mb *m, const struct mb_event *e)
 	mb_peer_heard(m, p, incarnation);
 	mb_pair_newer(m, p, e->u.heard.epoch);
 	mb_pair_rival(m, p, e->u.heard.epoch, e->u.heard.acts);
-	if (!e->u.heard.deciding)
+	if (!e->u.heard.deciding && !e->u.heard.old)
 		mb_pair_heard(m, p, e->u.heard.epoch);
 	mb_peer_jeopardy(m, p);
 }
@@ -634,25 +641,23 @@ on_seed_refused(struct mb *m, const struct mb_event *e)
 	seed_answer(m, e, false, "this node is %s", mb_self_name(m->self));
 }
 
-/* For so long the peer was not silent: this node was deaf. */
+/*
+ * For so long the peer was not silent: this node was deaf.  And mute: what the
+ * peer has heard of it is as old as it is, and others count from that.
+ */
 static void
 shift_silence(struct mb *m, int64_t us)
 {
 	for (unsigned i = 0; i < m->n_peers; i++) {
 		struct peer *p = &m->peers[i];
 
-		for (unsigned l = 0; l < m->conf.n_links; l++)
-			if (p->heard[l].us != 0)
-				p->heard[l] =
-				    mt_min(m->now, mt_add_us(p->heard[l], us));
+		mb_peer_shift(m, p, us);
 		if (p->last.us != 0)
 			p->last = mt_min(m->now, mt_add_us(p->last, us));
 		if (p->word.us != 0)
 			p->word = mt_min(m->now, mt_add_us(p->word, us));
 		if (p->deaf.us != 0)
 			p->deaf = mt_min(m->now, mt_add_us(p->deaf, us));
-		if (p->reached.us != 0)
-			p->reached = mt_min(m->now, mt_add_us(p->reached, us));
 	}
 }
 
@@ -873,6 +878,7 @@ mb_status(const struct mb *m, struct mb_status *s)
 	s->epoch = m->epoch;
 	s->incarnation = m->incarnation;
 	s->solo = m->record.solo;
+	s->seeds = m->record.seeds;
 	s->demoted = m->demoted;
 	s->arbiter_works = m->arbiter_works;
 	s->since = m->since;

@@ -151,6 +151,9 @@ struct mb_event {
 			bool one_way;
 			/* And none on any other. */
 			bool unheard;
+			/* One that it sent later has come before: what it says
+			 * of its sender is over. */
+			bool old;
 			/* What it heard last of this node was
 			 * sent at that time; us 0 = it did not say, so
 			 * just now, unless one_way. */
@@ -309,6 +312,7 @@ struct mb_status {
 	bool persisting; /* a decision waits for the disk */
 	uint64_t epoch, incarnation;
 	bool solo; /* of the durable record */
+	uint32_t seeds; /* the same */
 	monotime_t since; /* of self */
 	uint8_t n_peers;
 	struct {

@@ -30,6 +30,7 @@ struct mb_msg {
 	enum mb_self state;
 	bool solo; /* of the sender's durable record */
 	bool paired; /* the sender is paired with this receiver */
+	uint32_t seeds; /* of the sender's durable record */
 	uint64_t epoch;
 	uint64_t incarnation; /* the sender's */
 	uint64_t seen; /* the receiver's, as the sender knows it */
@@ -65,11 +66,15 @@ struct peer {
 	monotime_t tell_at; /* when to tell it again */
 	/* Evidence. us 0 = never. */
 	monotime_t heard[HAD_LINKS_MAX];
+	/* The same for R2, and how far this node's own pause has moved it. */
+	monotime_t sure[HAD_LINKS_MAX], thawed_at;
+	int64_t moved_us;
 	bool unheard; /* it hears nothing of this node, it said last */
 	bool link_down[HAD_LINKS_MAX];
 	monotime_t last; /* heard, any link */
 	monotime_t word; /* the same, be it that it does not hear us */
 	monotime_t deaf; /* it has heard nothing since then; us 0 = it hears */
+	monotime_t deaf_word; /* when it said so last */
 	monotime_t reached; /* it has heard what was sent at that time */
 	monotime_t kernel; /* its kernel answered last */
 	monotime_t kernel_since; /* and ever since, without a long gap */
@@ -154,6 +159,9 @@ void mb_isolated_by_pings(struct mb *);
 
 /* member_peer.c: evidence about one peer becomes a verdict. */
 void mb_peer_heard(struct mb *, struct peer *, uint64_t incarnation);
+void mb_peer_unheard(struct mb *, struct peer *);
+void mb_peer_sure(struct mb *, struct peer *, uint8_t link, monotime_t reached);
+void mb_peer_shift(struct mb *, struct peer *, int64_t us);
 void mb_peer_incarnation(
     struct mb *, struct peer *, uint64_t incarnation, uint64_t epoch);
 void mb_peer_aborted(struct mb *, struct peer *);

@@ -69,6 +69,9 @@ mb_pair_alone(struct mb *m, struct peer *p, enum mb_peer verdict,
 	 */
 	if (p != NULL && p->asked != 0)
 		m->want.epoch = p->asked + (m->conf.voters && !p->leased);
+	/* The peer may have had higher ones: tokens have to be above those. */
+	if (m->seeding)
+		m->want.seeds++;
 	/* The last one alive is not the last one with the data. */
 	m->alone_behind = !own_right && m->data_behind;
 	m->alone_blind = m->self == MB_INERT;
@@ -172,6 +175,8 @@ try_pair(struct mb *m, struct peer *p)
 	want_again(m);
 	if (p->view.epoch > m->want.epoch)
 		m->want.epoch = p->view.epoch;
+	if (p->view.seeds > m->want.seeds)
+		m->want.seeds = p->view.seeds;
 	/* Both may have acted at that one: tokens have to be above it. */
 	if (m->self == MB_ALONE && m->alone_blind && p->view.epoch >= m->epoch)
 		m->want.epoch = p->view.epoch + 1;
@@ -188,7 +193,7 @@ try_pair(struct mb *m, struct peer *p)
 	}
 	m->want.solo = false;
 	if (!m->writing && m->want.epoch == m->record.epoch &&
-	    !m->record.solo) {
+	    m->want.seeds == m->record.seeds && !m->record.solo) {
 		m->goal = GOAL_PAIR;
 		mb_pair_done(m);
 	} else {
@@ -226,6 +231,15 @@ done_pair(struct mb *m, struct peer *p)
 static void
 done_alone(struct mb *m, struct peer *p)
 {
+	/* The disk took so long, or failed: it asks no more whether it may. */
+	if (m->self == MB_INERT && p != NULL && !m->seeding &&
+	    mb_peer_fresh(m, p)) {
+		mb_say(m, HAD_WARN, "R1",
+		    "%s is heard after all: this node waits for a pair",
+		    p->name);
+		mb_view_changed(m);
+		return;
+	}
 	if (p != NULL)
 		mb_set_peer(m, p, m->goal_verdict, false, m->goal_rule);
 	if (m->self == MB_STOPPING) {

@@ -71,9 +71,44 @@ heard_domains(
 		monotime_t *d = &heard[m->domain[l]];
 
 		ASSERT(m->domain[l] < HAD_LINKS_MAX);
-		if (mt_before(*d, p->heard[l]))
-			*d = p->heard[l];
+		if (mt_before(*d, p->sure[l]))
+			*d = p->sure[l];
 	}
+}
+
+/* For so long this node heard nothing, and does not know since when. */
+void
+mb_peer_shift(struct mb *m, struct peer *p, int64_t us)
+{
+	ASSERT(us >= 0);
+	for (unsigned l = 0; l < m->conf.n_links; l++) {
+		if (p->heard[l].us != 0)
+			p->heard[l] =
+			    mt_min(m->now, mt_add_us(p->heard[l], us));
+		if (p->sure[l].us != 0)
+			p->sure[l] = mt_add_us(p->sure[l], us);
+	}
+	p->moved_us += us;
+	p->thawed_at = m->now;
+}
+
+/*
+ * R2: a link that fails while this node stands still has not failed at once
+ * with one that does so afterwards.  So when the peer is heard on one of them,
+ * the others are as old as they are.  What had been queued meanwhile answers
+ * nothing that this node has sent since, and says nothing about now.
+ */
+void
+mb_peer_sure(struct mb *m, struct peer *p, uint8_t link, monotime_t reached)
+{
+	ASSERT(link < m->conf.n_links);
+	if (reached.us != 0 && mt_before(reached, p->thawed_at))
+		return;
+	for (unsigned l = 0; l < m->conf.n_links; l++)
+		if (p->sure[l].us != 0)
+			p->sure[l] = mt_add_us(p->sure[l], -p->moved_us);
+	p->moved_us = 0;
+	p->sure[link] = m->now;
 }
 
 /*
@@ -130,6 +165,19 @@ is_unheard(const struct mb *m, const struct peer *p)
 	return p->unheard && mb_arb_configured(m) &&
 	       p->paired == p->incarnation &&
 	       (p->verdict == MB_PEER_ALIVE || p->verdict == MB_PEER_SILENT);
+}
+
+/*
+ * R7: a heartbeat says that it has heard nothing for lease_ms.  If the one
+ * that said so before is older than that, it may have heard something between.
+ */
+void
+mb_peer_unheard(struct mb *m, struct peer *p)
+{
+	ASSERT(p->unheard);
+	if (mt_sub_us(m->now, p->deaf_word) > (int64_t)m->conf.lease_ms * 1000)
+		p->deaf = (monotime_t){0};
+	p->deaf_word = m->now;
 }
 
 void
@@ -244,7 +292,10 @@ mb_peer_refused(struct mb *m, struct peer *p, uint8_t link)
 	check_dead(m, p);
 }
 
-/* A verdict that lets this node act: it takes effect when it is durable. */
+/*
+ * A verdict that lets this node act: it takes effect when it is durable.
+ * Whoever is being stopped acts as well until its volumes are closed.
+ */
 void
 mb_peer_decide(
     struct mb *m, struct peer *p, enum mb_peer verdict, const char *rule)

@@ -133,8 +133,8 @@ struct nd {
 	bool met; /* in a pair since it started or gave up */
 	bool data_behind; /* last DATA said so */
 	/*
-	 * The operator stopped this daemon while it was in doubt: what it
-	 * holds may be another's, so it vouches for nothing any more.
+	 * The operator stopped this daemon while it was in doubt, or isolated:
+	 * what it holds may be another's, so it vouches for nothing any more.
 	 */
 	bool distrusted;
 	/* Arbitration. */
@@ -290,6 +290,7 @@ void nd_share_addresses(const struct nd *, struct vip_status *);
 
 /* node_lock.c */
 struct lk *nd_lock_new(struct nd *);
+uint64_t nd_lock_epoch(const struct nd *);
 void nd_lock_view(struct nd *);
 void nd_lock_leave(struct nd *); /* then nd_mir_stop */
 

@@ -175,25 +175,42 @@ link_changed(
 
 /*
  * What a heartbeat says of its sender, unless a later one has said it already:
- * they come on several links, late, and in any order.
+ * they come on several links, late, and in any order.  False: it is such.
  */
-static void
+static bool
 hb_flags(struct nd *nd, struct nd_peer *p, uint64_t incarnation,
     const struct wire_hb *hb)
 {
 	bool pings = (hb->flags & WIRE_HB_PINGS) != 0;
 
 	if (incarnation == p->hb_incarnation && hb->sent_us < p->hb_sent_us)
-		return;
+		return false;
 	p->hb_incarnation = incarnation;
 	p->hb_sent_us = hb->sent_us;
 	p->digest = hb->digest;
 	p->watchdog_armed = (hb->flags & WIRE_HB_ARMED) != 0;
 	p->holds = (hb->flags & WIRE_HB_HOLDS) != 0;
-	if (p->pings_any == pings)
-		return;
-	p->pings_any = pings;
-	nd_arb_addresses(nd);
+	if (p->pings_any != pings) {
+		p->pings_any = pings;
+		nd_arb_addresses(nd);
+	}
+	return true;
+}
+
+/*
+ * It has heard this node on whatever link, within the lease before it sent
+ * this, which may have been on its way for long.  When that was: not before
+ * what it echoes was sent, and it had kept that for so long.
+ */
+static monotime_t
+heard_by(const struct nd *nd, const struct wire_hb *hb)
+{
+	monotime_t sent = nd->now;
+
+	if (hb->echo_us != 0)
+		sent = mt_min(
+		    sent, (monotime_t){hb->echo_us + (int64_t)hb->echo_age_us});
+	return mt_add_ms(sent, -(int64_t)nd->conf->t.lease_ms);
 }
 
 static void
@@ -203,6 +220,7 @@ heartbeat(struct nd *nd, struct nd_peer *p, uint8_t link,
 	struct wire_hb hb;
 	struct nd_inner *in;
 	const char *why;
+	bool old;
 
 	if (wire_get_hb(&hb, bytes, len, &why) < 0 || hb.link != link ||
 	    link >= nd->me->n_links) {
@@ -210,7 +228,7 @@ heartbeat(struct nd *nd, struct nd_peer *p, uint8_t link,
 		return;
 	}
 	p->heard = nd->now;
-	hb_flags(nd, p, h->incarnation, &hb);
+	old = !hb_flags(nd, p, h->incarnation, &hb);
 	p->hb_echo_us[link] = hb.sent_us;
 	p->hb_echo_at[link] = nd->now;
 	link_changed(nd, p, link,
@@ -222,6 +240,7 @@ heartbeat(struct nd *nd, struct nd_peer *p, uint8_t link,
 	in->u.member.u.heard.link = link;
 	in->u.member.u.heard.incarnation = h->incarnation;
 	in->u.member.u.heard.epoch = h->epoch;
+	in->u.member.u.heard.old = old;
 	in->u.member.u.heard.deciding = (hb.flags & WIRE_HB_DECIDING) != 0;
 	in->u.member.u.heard.acts = (hb.flags & WIRE_HB_VOUCHED) != 0;
 	in->u.member.u.heard.one_way =
@@ -232,8 +251,7 @@ heartbeat(struct nd *nd, struct nd_peer *p, uint8_t link,
 	in->u.member.u.heard.unheard =
 	    in->u.member.u.heard.one_way && (hb.flags & WIRE_HB_HEARS) == 0;
 	if ((hb.flags & WIRE_HB_HEARS) != 0) {
-		monotime_t by =
-		    mt_add_ms(nd->now, -(int64_t)nd->conf->t.lease_ms);
+		monotime_t by = heard_by(nd, &hb);
 
 		if (mt_before(in->u.member.u.heard.reached, by))
 			in->u.member.u.heard.reached = by;
@@ -386,6 +404,8 @@ nd_net_msg(struct nd *nd, const struct nd_event *e)
 		m.u.msg.from = p->id;
 		m.u.msg.bytes = bytes;
 		m.u.msg.len = len;
+		/* As good as a heartbeat, there and in what it is told. */
+		p->heard = nd->now;
 		mb_step(nd->member, &m);
 		break;
 	}

@@ -255,7 +255,17 @@ seed_run(
 static const struct scene *
 scene_at(unsigned i)
 {
-	return i < n_scenes ? &scenes[i] : &scenes_arb[i - n_scenes];
+	if (i < n_scenes)
+		return &scenes[i];
+	i -= n_scenes;
+	return i < n_scenes_arb ? &scenes_arb[i]
+				: &scenes_doubt[i - n_scenes_arb];
+}
+
+static unsigned
+scene_count(void)
+{
+	return n_scenes + n_scenes_arb + n_scenes_doubt;
 }
 
 static int
@@ -263,7 +273,7 @@ one_scene(const char *name, bool verbose, struct totals *t)
 {
 	struct result r;
 
-	for (unsigned i = 0; i < n_scenes + n_scenes_arb; i++) {
+	for (unsigned i = 0; i < scene_count(); i++) {
 		const struct scene *sc = scene_at(i);
 		struct sim *s;
 
@@ -286,7 +296,7 @@ one_scene(const char *name, bool verbose, struct totals *t)
 static int
 list_scenes(void)
 {
-	for (unsigned i = 0; i < n_scenes + n_scenes_arb; i++)
+	for (unsigned i = 0; i < scene_count(); i++)
 		printf("%s\n", scene_at(i)->name);
 	return 0;
 }

@@ -166,6 +166,7 @@ struct host {
 	uint8_t id;
 	unsigned idx;
 	const char *name; /* borrowed */
+	bool waking; /* goes on, and its daemon has not done so yet */
 	bool powered, running, paused, pumping, pump_due, stopping;
 	bool frozen; /* the whole machine: kernel, disk and watchdog too */
 	int64_t paused_at, stopped_us; /* when; total of it */
@@ -671,8 +672,8 @@ struct scene {
 	unsigned nodes; /* 0: a pair, else as many, of several clusters */
 };
 #define SCENE(fn) #fn, fn
-extern const struct scene scenes[], scenes_arb[];
-extern const unsigned n_scenes, n_scenes_arb;
+extern const struct scene scenes[], scenes_arb[], scenes_doubt[];
+extern const unsigned n_scenes, n_scenes_arb, n_scenes_doubt;
 struct host *alpha(struct world *);
 struct host *bravo(struct world *);
 void expect(struct world *, bool ok, const char *fmt, ...) PRINTF_LIKE(3, 4);

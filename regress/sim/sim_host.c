@@ -432,6 +432,7 @@ give(struct host *h, struct mail *m)
 	if (m->e.type == ND_EV_TIMER && m->serial != h->timer_serial)
 		return;
 	m->e.now.us = local_of(h, w->sim->now);
+	h->waking = false;
 	mix(w, (uint64_t)m->e.type << 8 | h->id);
 	if (m->e.type == ND_EV_MSG) {
 		m->e.u.msg.bytes = m->data;
@@ -525,7 +526,7 @@ daemon_start(struct host *h)
 	other(h)->untold = false;
 	h->gen++;
 	h->running = true;
-	h->paused = h->stopping = false;
+	h->paused = h->waking = h->stopping = false;
 	h->stopped_us = 0;
 	if (h->disk.dead || w->conf->n_volumes == 0)
 		memset(&disk.layout, 0, sizeof(disk.layout));
@@ -655,6 +656,7 @@ daemon_resume(struct host *h)
 	    (long long)((h->w->sim->now - h->paused_at) / MS));
 	watch_disturbed(h->w);
 	h->paused = false;
+	h->waking = true;
 	h->stopped_us += h->w->sim->now - h->paused_at;
 	at(h->w, h->w->sim->now + 1, ev_pump, h, h->gen);
 }
@@ -712,6 +714,7 @@ machine_thaw(struct host *h, bool jump)
 	h->untold = false;
 	h->fed_at += us;
 	h->frozen = h->paused = false;
+	h->waking = true;
 	h->stopped_us += us;
 	arm(h);
 	addr_check(w);

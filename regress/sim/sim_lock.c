@@ -59,9 +59,11 @@ deaf(struct host *h)
 
 	if (h->misled)
 		return true;
-	if (h->paused)
-		return w->sim->now - h->paused_at >
-		       (int64_t)w->conf->t.lease_ms * MS;
+	/* Until its daemon has looked at anything, or at its clock. */
+	if ((h->paused || h->waking) &&
+	    w->sim->now - h->paused_at > (int64_t)w->conf->t.lease_ms * MS)
+		return true;
+	/* Also if it has stopped again before it was out of doubt. */
 	return h->running && status(h)->member.self == MB_DOUBT;
 }
 

@@ -154,6 +154,58 @@ R7_a_late_word_ends_no_wait(void **state)
 }
 
 static void
+unheard_by_alpha(int ms)
+{
+	struct mb_event e = {.type = MB_EV_HEARD};
+
+	e.u.heard.from = ALPHA;
+	e.u.heard.incarnation = w.nodes[ALPHA].incarnation;
+	e.u.heard.epoch = w.nodes[ALPHA].epoch;
+	e.u.heard.one_way = e.u.heard.unheard = true;
+	for (; ms > 0; ms -= HEARTBEAT) {
+		step(BRAVO, e);
+		run(HEARTBEAT);
+	}
+}
+
+/*
+ * Words that say so and come no farther apart than a lease go back to the
+ * first of them.  After a longer pause it may have heard something in between.
+ */
+static void
+R7_a_pause_between_words_counts_anew(void **state)
+{
+	(void)state;
+	lease_pair();
+	cut_both(true);
+	unheard_by_alpha(HEARTBEAT);
+	run(DEAD);
+	verdict(BRAVO, MB_VERDICT_LEASE);
+	unheard_by_alpha(TAKEOVER - LEASE - HEARTBEAT);
+	expect(BRAVO, PAIRED, SILENT);
+	unheard_by_alpha(2 * HEARTBEAT);
+	expect(BRAVO, ALONE, GONE);
+}
+
+/* This node was deaf, and mute as well: what the peer has heard is as old. */
+static void
+R7_mute_while_it_stood_still(void **state)
+{
+	struct mb_status s;
+
+	(void)state;
+	lease_pair();
+	freeze(ALPHA);
+	cut_both(true);
+	run(DEAD);
+	thaw(ALPHA);
+	expect(ALPHA, DOUBT, ALIVE);
+	mb_status(w.nodes[ALPHA].mb, &s);
+	assert_true(!mt_before(w.nodes[ALPHA].frozen_at, s.peers[0].mutual));
+	assert_true(mt_before(w.nodes[ALPHA].frozen_at, s.peers[0].heard));
+}
+
+static void
 R7_demoted(void **state)
 {
 	(void)state;
@@ -519,6 +571,8 @@ main(void)
 	    T(R5_frozen),
 	    T(R7_lease_waits),
 	    T(R7_a_late_word_ends_no_wait),
+	    T(R7_a_pause_between_words_counts_anew),
+	    T(R7_mute_while_it_stood_still),
 	    T(R7_demoted),
 	    T(R7_not_without_voters),
 	    T(R13_denied),

@@ -687,7 +687,7 @@ bad_messages(void **state)
 	    {1, 0, "unknown state"},
 	    {1, 77, "unknown state"},
 	    {2, 8, "unknown flags"},
-	    {3, 1, "reserved bytes are not zero"},
+	    {3, 1, "a reserved byte is not zero"},
 	};
 
 	(void)state;
@@ -747,10 +747,39 @@ forecast(void **state)
 	assert_string_equal(f.text, "silent peer wait: an operator decides");
 }
 
+/* Alone by what it knew, but the disk took so long that the peer is heard. */
+static void
+R1_heard_before_it_was_durable(void **state)
+{
+	(void)state;
+	bravo_alone();
+	daemon_end(BRAVO);
+	w.nodes[BRAVO].disk_broken = true;
+	daemon_start(BRAVO);
+	run(TAKEOVER + DISK + 2);
+	expect(BRAVO, INERT, UNKNOWN);
+	noted(BRAVO, "[R8] the record of epoch 3 cannot be written");
+	w.cut[BRAVO][CROSS] = w.cut[BRAVO][LAN] = true;
+	w.ctl_cut = true;
+	daemon_start(ALPHA);
+	run(HEARTBEAT + 1);
+	w.nodes[BRAVO].disk_broken = false;
+	run(DEAD);
+	expect(BRAVO, INERT, UNKNOWN);
+	assert_int_equal(w.nodes[BRAVO].epoch, 3);
+	noted(BRAVO, "[R1] alpha is heard after all: this node waits for a "
+		     "pair");
+	cut_both(false);
+	run(2 * DEAD);
+	expect(BRAVO, PAIRED, ALIVE);
+	expect(ALPHA, PAIRED, ALIVE);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    T(R1_heard_before_it_was_durable),
 	    T(R8_restarted),
 	    T(R8_durable_before_acting),
 	    T(R8_thawed_late),

@@ -453,6 +453,37 @@ R3_frozen_in_jeopardy(void **state)
 }
 
 /*
+ * A link that fails while this node stands still has not failed at once with
+ * one that does so soon after it, though its last beats are heard only then.
+ */
+static void
+R2_link_lost_in_a_pause(void **state)
+{
+	struct mb_event e = {.type = MB_EV_HEARD};
+
+	(void)state;
+	both_paired();
+	run(HEARTBEAT - 10);
+	freeze(ALPHA);
+	run(1);
+	w.cut[ALPHA][CROSS] = w.cut[BRAVO][CROSS] = true;
+	run(DEAD - HEARTBEAT);
+	thaw(ALPHA);
+	e.u.heard.from = BRAVO;
+	e.u.heard.link = CROSS;
+	e.u.heard.incarnation = w.nodes[BRAVO].incarnation;
+	e.u.heard.epoch = 1;
+	e.u.heard.reached = w.nodes[ALPHA].frozen_at;
+	step(ALPHA, e);
+	run(DEAD / 2);
+	expect(ALPHA, PAIRED, ALIVE);
+	cut_both(true);
+	run(2 * TAKEOVER);
+	expect(ALPHA, PAIRED, LOST);
+	noted(ALPHA, "[R2] bravo is lost: the last link failed in jeopardy");
+}
+
+/*
  * The last link is cut and comes back: the peer's kernel answers before its
  * daemon is heard.  That is no freeze.
  */
@@ -495,6 +526,7 @@ main(void)
 	    T(R2_link_down),
 	    T(R2_crash_in_jeopardy),
 	    T(R2_kernel_first_after_cut),
+	    T(R2_link_lost_in_a_pause),
 	    T(R3_takeover),
 	    T(R3_wait),
 	    T(R3_aborted_and_refused),

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Stories of nodes that have missed something: that stood still, are isolated,
+ * or hear and are not heard.
+ */
+#include "sim.h"
+
+static bool
+all_free(struct world *w)
+{
+	return lock_idle(w);
+}
+
+static bool
+alpha_holds(struct world *w)
+{
+	return w->locker[0].state == LK_HELD;
+}
+
+static bool
+bravo_holds(struct world *w)
+{
+	return w->locker[LOCKERS].state == LK_HELD;
+}
+
+static bool
+alpha_ended(struct world *w)
+{
+	return !alpha(w)->running;
+}
+
+static bool
+bravo_isolated(struct world *w)
+{
+	return self_of(bravo(w)) == MB_ISOLATED;
+}
+
+/*
+ * R9: it stood still, and then it is isolated.  What its clients are promised
+ * counts from what the peer has heard, and that time is over.
+ */
+static void
+isolated_after_a_thaw(struct world *w)
+{
+	struct locker *a = &w->locker[0], *b = &w->locker[LOCKERS];
+
+	scene_begin(w);
+	w->lock_calm = true;
+	expect(w, run_till(w, all_free, 10000), "all locks are free");
+	w->lock_gap_us = 0;
+	lock_ask(b, 0, LKM_EX, 0);
+	run_ms(w, 200);
+	expect(w, bravo_holds(w), "bravo holds EX");
+	machine_freeze(bravo(w));
+	run_ms(w, w->conf->t.takeover_ms + 300);
+	expect(w, self_of(alpha(w)) == MB_ALONE, "alpha goes on alone");
+	carrier_set(bravo(w), 0, false);
+	carrier_set(bravo(w), LAN, false);
+	machine_thaw(bravo(w), true);
+	expect(w, run_till(w, bravo_isolated, 100), "bravo is isolated");
+	lock_ask(a, 0, LKM_EX, 0);
+	run_ms(w, 200);
+	expect(w, alpha_holds(w), "alpha holds EX");
+	w->lock_gap_us = 10 * MS;
+	scene_end(w);
+}
+
+static bool
+alpha_isolated(struct world *w)
+{
+	return self_of(alpha(w)) == MB_ISOLATED;
+}
+
+/* R9: what was handed over is not granted while the daemon is stopped. */
+static void
+stopped_in_isolation(struct world *w)
+{
+	struct locker *a = &w->locker[0], *b = &w->locker[LOCKERS];
+
+	scene_begin(w);
+	w->lock_calm = true;
+	expect(w, run_till(w, all_free, 10000), "all locks are free");
+	w->lock_gap_us = 0;
+	alpha(w)->mute_steps = true;
+	carrier_set(alpha(w), 0, false);
+	carrier_set(alpha(w), LAN, false);
+	expect(w, run_till(w, alpha_isolated, 1000), "alpha is isolated");
+	daemon_stop(alpha(w));
+	run_ms(w, w->conf->t.takeover_ms + 300);
+	expect(w, alpha(w)->running, "alpha takes its time");
+	expect(w, self_of(bravo(w)) == MB_ALONE, "bravo goes on alone");
+	lock_ask(b, 0, LKM_EX, 0);
+	run_ms(w, 200);
+	expect(w, bravo_holds(w), "bravo holds EX");
+	lock_ask(a, 0, LKM_EX, 0);
+	run_ms(w, 200);
+	expect(w, !alpha_holds(w), "alpha grants nothing");
+	expect(w, run_till(w, alpha_ended, 20000), "alpha has ended");
+	alpha(w)->mute_steps = false;
+	w->lock_gap_us = 10 * MS;
+	scene_end(w);
+}
+
+static bool
+bravo_yields(struct world *w)
+{
+	return self_of(bravo(w)) == MB_INERT;
+}
+
+static bool
+pair_again(struct world *w)
+{
+	return self_of(bravo(w)) == MB_PAIRED;
+}
+
+/*
+ * R7: heard on no link, but on the ctl association: the pair that begins anew
+ * counts anew how long it hears nothing.
+ */
+static void
+R7_deaf_since_the_last_pair(struct world *w)
+{
+	struct locker *a = &w->locker[0], *b = &w->locker[LOCKERS];
+
+	scene_begin(w);
+	w->lock_calm = true;
+	expect(w, run_till(w, all_free, 10000), "all locks are free");
+	w->lock_gap_us = 0;
+	link_set(w, 0, 1, true);
+	run_ms(w, 3000);
+	link_set(w, LAN, 0, true);
+	expect(w, run_till(w, bravo_yields, 20000), "bravo yields");
+	expect(w, run_till(w, pair_again, 5000), "a pair again");
+	run_ms(w, 200);
+	lock_ask(b, 0, LKM_EX, 0);
+	run_ms(w, 100);
+	expect(w, bravo_holds(w), "bravo holds EX");
+	lock_ask(a, 0, LKM_EX, 0);
+	expect(w, run_till(w, alpha_holds, 5000), "alpha in the end");
+	w->lock_gap_us = 10 * MS;
+	scene_end(w);
+}
+
+static bool
+alpha_paired(struct world *w)
+{
+	return self_of(alpha(w)) == MB_PAIRED;
+}
+
+/*
+ * R2: one link is lost while alpha stands still, the other soon after it goes
+ * on: that is jeopardy, to both.
+ */
+static void
+R2_link_lost_in_a_pause(struct world *w)
+{
+	scene_begin(w);
+	machine_freeze(alpha(w));
+	run_ms(w, 100);
+	link_cut(w, 0);
+	run_ms(w, w->conf->t.takeover_ms + 1000);
+	expect(w, self_of(bravo(w)) == MB_ALONE, "bravo goes on alone");
+	machine_thaw(alpha(w), true);
+	expect(w, run_till(w, alpha_paired, 1000), "a pair again");
+	run_ms(w, w->conf->t.dead_ms / 2);
+	link_cut(w, LAN);
+	run_ms(w, 3000);
+	expect(w, self_of(alpha(w)) == MB_PAIRED, "alpha keeps what it has");
+	expect(w, self_of(bravo(w)) == MB_PAIRED, "and so does bravo");
+	scene_end(w);
+}
+
+const struct scene scenes_doubt[] = {
+    {SCENE(isolated_after_a_thaw), 0},
+    {SCENE(stopped_in_isolation), 0},
+    {SCENE(R7_deaf_since_the_last_pair), W_WITNESS},
+    {SCENE(R2_link_lost_in_a_pause), 0},
+};
+const unsigned n_scenes_doubt = NITEMS(scenes_doubt);
