@@ -2,7 +2,7 @@
 /*
  * The messages of membership, little-endian:
  *	 0	type, state, flags (1 solo, 2 paired), zero
- *	 4	zero (4)
+ *	 4	seeds (4)
  *	 8	epoch  16 incarnation  24 seen
  *	32	serial (4), seen serial (4)
  *	40	challenge  48 answer  56 spent
@@ -39,6 +39,7 @@ mb_msg_encode(const struct mb_msg *m, uint8_t bytes[MB_MSG_SIZE])
 	bytes[1] = (uint8_t)m->state;
 	bytes[2] = (uint8_t)((m->solo ? FLAG_SOLO : 0) |
 			     (m->paired ? FLAG_PAIRED : 0));
+	put_int(bytes + 4, m->seeds, 4);
 	put_int(bytes + 8, m->epoch, 8);
 	put_int(bytes + 16, m->incarnation, 8);
 	put_int(bytes + 24, m->seen, 8);
@@ -63,8 +64,8 @@ mb_msg_decode(
 		*why = "unknown state";
 	else if ((bytes[2] & ~(FLAG_SOLO | FLAG_PAIRED)) != 0)
 		*why = "unknown flags";
-	else if (get_int(bytes + 3, 5) != 0)
-		*why = "reserved bytes are not zero";
+	else if (bytes[3] != 0)
+		*why = "a reserved byte is not zero";
 	else if (get_int(bytes + 16, 8) == 0)
 		*why = "no incarnation";
 	if (*why != NULL)
@@ -73,6 +74,7 @@ mb_msg_decode(
 	m->state = bytes[1];
 	m->solo = (bytes[2] & FLAG_SOLO) != 0;
 	m->paired = (bytes[2] & FLAG_PAIRED) != 0;
+	m->seeds = (uint32_t)get_int(bytes + 4, 4);
 	m->epoch = get_int(bytes + 8, 8);
 	m->incarnation = get_int(bytes + 16, 8);
 	m->seen = get_int(bytes + 24, 8);

@@ -290,7 +290,6 @@ void nd_share_addresses(const struct nd *, struct vip_status *);
 
 /* node_lock.c */
 struct lk *nd_lock_new(struct nd *);
-uint64_t nd_lock_epoch(const struct nd *);
 void nd_lock_view(struct nd *);
 void nd_lock_leave(struct nd *); /* then nd_mir_stop */
 

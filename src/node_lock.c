@@ -6,7 +6,12 @@
 
 #include "node_int.h"
 
-enum { CLIENT_LOCKS_MAX = 4096 };
+/*
+ * SEED_EPOCHS: more than a node can have missed.  After an operator's seed
+ * tokens are above what the peer may have given out; the epoch itself does not
+ * leap, or whoever was seeded in error would win over the one that acts.
+ */
+enum { CLIENT_LOCKS_MAX = 4096, SEED_EPOCHS = 1024 };
 
 static void
 op_send(void *ctx, uint8_t to, const uint8_t *bytes, size_t len)
@@ -99,6 +104,15 @@ grace_ms(const struct nd *nd)
 	return left > 0 ? (uint32_t)left : 0;
 }
 
+static uint64_t
+token_epoch(const struct nd *nd)
+{
+	struct mb_status m;
+
+	mb_status(nd->member, &m);
+	return nd->epoch + (uint64_t)m.seeds * SEED_EPOCHS;
+}
+
 void
 nd_lock_view(struct nd *nd)
 {
@@ -108,7 +122,7 @@ nd_lock_view(struct nd *nd)
 
 	in->u.lock.type = LK_EV_VIEW;
 	v->members = NODESET(nd->self);
-	v->epoch = nd->epoch;
+	v->epoch = token_epoch(nd);
 	v->grace_ms = grace_ms(nd);
 	for (unsigned i = 0; i < nd->n_peers; i++) {
 		const struct nd_peer *p = &nd->peers[i];

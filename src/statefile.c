@@ -8,7 +8,7 @@
  *	24	serial (8)
  *	32	cluster (32, NUL-padded)
  *	64	peer verdicts (16)
- *	80	zeroes (16)
+ *	80	seeds (4), zeroes (12)
  */
 #include <string.h>
 
@@ -21,7 +21,8 @@ enum {
 	OFF_CRC = 12,
 	OFF_CLUSTER = 32,
 	OFF_PEERS = 64,
-	OFF_ZERO = 80,
+	OFF_SEEDS = 80,
+	OFF_ZERO = 84,
 };
 
 static const uint8_t magic[8] = "hadstate";
@@ -74,6 +75,7 @@ sf_encode(const struct sf_record *r, uint8_t bytes[SF_SIZE])
 	put_int(bytes + 24, r->serial, 8);
 	memcpy(bytes + OFF_CLUSTER, r->cluster, len);
 	memcpy(bytes + OFF_PEERS, r->peer, sizeof(r->peer));
+	put_int(bytes + OFF_SEEDS, r->seeds, 4);
 	put_int(bytes + OFF_CRC, crc32c(bytes, SF_SIZE), 4);
 }
 
@@ -121,6 +123,7 @@ sf_decode(
 	r->serial = get_int(bytes + 24, 8);
 	memcpy(r->cluster, bytes + OFF_CLUSTER, sizeof(r->cluster));
 	memcpy(r->peer, bytes + OFF_PEERS, sizeof(r->peer));
+	r->seeds = (uint32_t)get_int(bytes + OFF_SEEDS, 4);
 	ASSERT(r->cluster[sizeof(r->cluster) - 1] == '\0');
 	return 0;
 }

@@ -21,6 +21,11 @@ struct sf_record {
 	 * act, so it may start without having seen the peer.
 	 */
 	bool solo;
+	/*
+	 * How often an operator has let a node act that may have missed epochs
+	 * of its peer.  It keeps fencing tokens growing, and nothing else.
+	 */
+	uint32_t seeds;
 	bool clean; /* stopped on purpose, with a goodbye */
 	/* enum mb_peer of each node as last decided, index id - 1; for eyes */
 	uint8_t peer[HAD_NODES_MAX];

@@ -46,12 +46,14 @@ view(const struct mb_msg *v)
 	    (v->challenge != 0) << 10 | (v->answer != 0) << 11);
 	mix(v->epoch << 32 | v->incarnation << 16 | v->seen);
 	mix(v->spent);
+	mix(v->seeds);
 }
 
 static void
 record(const struct sf_record *r)
 {
 	mix(r->epoch << 2 | r->solo << 1 | r->clean);
+	mix(r->seeds);
 }
 
 static void

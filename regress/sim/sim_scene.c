@@ -561,6 +561,51 @@ overtaken_during_a_check(struct world *w)
 	scene_end(w);
 }
 
+static uint64_t
+highest_token(const struct world *w)
+{
+	uint64_t max = 0;
+
+	for (unsigned n = 0; n < LOCK_NAMES; n++)
+		for (unsigned m = 0; m < LKM_COUNT; m++)
+			if (w->max_token[n][m] > max)
+				max = w->max_token[n][m];
+	return max;
+}
+
+/*
+ * An operator lets bravo act, which has missed epochs of alpha: its tokens are
+ * above alpha's, and those of the pair afterwards above its own.
+ */
+static void
+seeded_below_the_peer(struct world *w)
+{
+	uint64_t before, seeded;
+
+	scene_begin(w);
+	host_power_off(bravo(w));
+	run_ms(w, 3000);
+	for (int i = 0; i < 3; i++) {
+		daemon_kill(alpha(w));
+		daemon_start(alpha(w));
+		run_ms(w, 3000);
+	}
+	before = highest_token(w);
+	host_power_off(alpha(w));
+	host_power_on(bravo(w));
+	run_ms(w, 3000);
+	w->lied = true; /* its data are old, and it is told to use them */
+	operator(bravo(w), ND_OP_SEED, -1, 1);
+	run_ms(w, 5000);
+	seeded = highest_token(w);
+	expect(w, seeded > before, "tokens have grown");
+	expect(w, nd_epoch(bravo(w)->nd) < 8, "the epoch did not leap");
+	daemon_kill(bravo(w));
+	daemon_start(bravo(w));
+	run_ms(w, 3000);
+	expect(w, highest_token(w) > seeded, "and grow");
+}
+
 const struct scene scenes[] = {
     {SCENE(crash_takeover), 0},
     {SCENE(freeze_thaw), 0},
@@ -586,5 +631,6 @@ const struct scene scenes[] = {
     {SCENE(thawed_as_an_address_moves), W_WAIT},
     {SCENE(frozen_while_stopping), 0},
     {SCENE(overtaken_during_a_check), W_CHECK},
+    {SCENE(seeded_below_the_peer), 0},
 };
 const unsigned n_scenes = NITEMS(scenes);

@@ -61,6 +61,38 @@ R1_seed(void **state)
 	assert_false(w.nodes[BRAVO].disk.solo);
 }
 
+/* How often an operator said so is durable, and the pair agrees on it. */
+static void
+R1_seeds_are_counted(void **state)
+{
+	struct mb_status s;
+
+	(void)state;
+	both_paired();
+	assert_int_equal(w.nodes[BRAVO].disk.seeds, 0);
+	daemon_end(ALPHA);
+	daemon_end(BRAVO);
+	daemon_start(BRAVO);
+	run(100);
+	seed(BRAVO);
+	run(DISK);
+	expect(BRAVO, ALONE, GONE);
+	assert_int_equal(w.nodes[BRAVO].disk.seeds, 1);
+	assert_true(w.nodes[BRAVO].epoch == 2);
+	/* Its restart is not the operator's word. */
+	daemon_end(BRAVO);
+	daemon_start(BRAVO);
+	run(TAKEOVER + DISK + 1);
+	expect(BRAVO, ALONE, GONE);
+	assert_int_equal(w.nodes[BRAVO].disk.seeds, 1);
+	daemon_start(ALPHA);
+	run(100);
+	expect(ALPHA, PAIRED, ALIVE);
+	assert_int_equal(w.nodes[ALPHA].disk.seeds, 1);
+	mb_status(w.nodes[ALPHA].mb, &s);
+	assert_int_equal(s.seeds, 1);
+}
+
 static void
 R1_seed_refused(void **state)
 {
@@ -514,6 +546,7 @@ main(void)
 	    T(R1_seed),
 	    T(R1_both_restarted),
 	    T(R1_seed_refused),
+	    T(R1_seeds_are_counted),
 	    T(R1_solo),
 	    T(R1_no_solo_with_old_data),
 	    T(R1_solo_refused_is_at_once),

@@ -18,6 +18,7 @@ static const struct sf_record sample = {
     .solo = true,
     .clean = false,
     .peer = {4, 0, 1},
+    .seeds = 0x01020304,
 };
 
 /* The layout is a contract with files of older daemons. */
@@ -35,8 +36,10 @@ round_trip(void **state)
 	sf_encode(&sample, bytes);
 	assert_memory_equal(bytes, golden_head, sizeof(golden_head));
 	assert_memory_equal(bytes + 16, "\x08\x07\x06\x05\x04\x03\x02\x01", 8);
+	assert_memory_equal(bytes + 80, "\x04\x03\x02\x01", 4);
 	assert_int_equal(sf_decode(&r, bytes, sizeof(bytes), &why), 0);
 	assert_null(why);
+	assert_true(r.seeds == sample.seeds);
 	assert_string_equal(r.cluster, "shop");
 	assert_int_equal(r.node, 2);
 	assert_true(r.epoch == sample.epoch);
