@@ -263,6 +263,7 @@ struct voter {
 	uint8_t holder;
 	bool cut[HOSTS];
 	uint64_t asked[HOSTS]; /* the highest epoch that each asked for */
+	uint64_t had[HOSTS]; /* and the highest that each was given */
 	/* the witness: */
 	bool witness;
 	struct wit *wit; /* owned; NULL: it is not there, or just came */

@@ -108,8 +108,9 @@ answered(struct host *h, unsigned voter, enum arb_vote vote, uint8_t holder,
 					   v->asked[holder - 1] < holder_epoch))
 		violation(w, "R6", "voter %u: nobody asked for epoch %llu",
 		    voter, (unsigned long long)holder_epoch);
+	/* An answer may be late: a higher epoch is another's since. */
 	if (vote == ARB_VOTE_GRANTED && h->ask[voter].epoch <= v->epoch &&
-	    v->holder != h->id)
+	    v->holder != h->id && v->had[h->idx] != h->ask[voter].epoch)
 		violation(w, "R6", "voter %u: epoch %llu is not %s's", voter,
 		    (unsigned long long)h->ask[voter].epoch, h->name);
 
@@ -192,7 +193,7 @@ disk_ask(struct host *h, unsigned voter, uint64_t epoch)
 	if (epoch > v->epoch && v->box->read_only) {
 		vote = ARB_VOTE_UNREACHABLE;
 	} else if (epoch > v->epoch) {
-		v->epoch = epoch;
+		v->epoch = v->had[h->idx] = epoch;
 		v->holder = h->id;
 		say(w, "voter %u: epoch %llu is %s's", voter,
 		    (unsigned long long)epoch, h->name);

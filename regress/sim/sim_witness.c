@@ -20,6 +20,7 @@ durable(struct world *w, struct voter *v, uint64_t epoch, uint8_t holder)
 		    (unsigned long long)epoch, (unsigned long long)v->epoch);
 	v->epoch = epoch;
 	v->holder = holder;
+	v->had[holder - 1] = epoch;
 	say(w, "voter %u: epoch %llu is %s's", index_of(v, w),
 	    (unsigned long long)epoch, w->host[holder - 1].name);
 }
