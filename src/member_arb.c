@@ -61,7 +61,7 @@ mb_arb_rest(struct mb *m, struct peer *p)
 	bool leased = p->leased;
 
 	p->asked = 0;
-	p->frozen = p->leased = p->asked_verify = false;
+	p->frozen = p->leased = p->off = p->asked_verify = false;
 	if (epoch == 0)
 		return;
 	m->ops->arbitrate(m->ctx, p->id, 0, false, false);
@@ -94,12 +94,44 @@ take_at(const struct mb *m, const struct peer *p)
 	return mt_add_ms(from, m->conf.takeover_ms);
 }
 
+/* In doubt it keeps what it was told: it may be the one that was overtaken. */
+static bool
+may_decide(const struct mb *m)
+{
+	return m->self == MB_PAIRED || m->self == MB_STOPPING;
+}
+
+static void
+off(struct mb *m, struct peer *p)
+{
+	if (p->asked_verify) {
+		if (m->self != MB_INERT || m->goal != GOAL_NONE)
+			return;
+		mb_say(m, HAD_WARN, "R1",
+		    "%s is verified off: act alone, but without knowing whose "
+		    "data is the newest",
+		    p->name);
+		mb_pair_alone(m, p, MB_PEER_GONE, "R1", false);
+		return;
+	}
+	p->off = true;
+	if (!may_decide(m))
+		return;
+	mb_say(m, HAD_WARN, "R3", "%s is gone: it is verified off", p->name);
+	mb_peer_decide(m, p, MB_PEER_GONE, "R3");
+}
+
 /* Repeated while it is silent; what was done already is not done again. */
 void
 mb_arb_silent(struct mb *m, struct peer *p)
 {
 	ASSERT(p->verdict == MB_PEER_SILENT);
 	ASSERT(mb_arb_configured(m));
+	ASSERT(may_decide(m));
+	if (p->off) {
+		off(m, p);
+		return;
+	}
 	if (!p->frozen)
 		ask(m, p, false);
 	if (p->leased && !mt_before(m->now, take_at(m, p))) {
@@ -170,23 +202,6 @@ denied(struct mb *m, struct peer *p)
 	mb_set_peer(m, p, MB_PEER_UNKNOWN, false, "R13");
 }
 
-static void
-off(struct mb *m, struct peer *p)
-{
-	if (p->asked_verify) {
-		if (m->self != MB_INERT || m->goal != GOAL_NONE)
-			return;
-		mb_say(m, HAD_WARN, "R1",
-		    "%s is verified off: act alone, but without knowing whose "
-		    "data is the newest",
-		    p->name);
-		mb_pair_alone(m, p, MB_PEER_GONE, "R1", false);
-		return;
-	}
-	mb_say(m, HAD_WARN, "R3", "%s is gone: it is verified off", p->name);
-	mb_peer_decide(m, p, MB_PEER_GONE, "R3");
-}
-
 /* What a withdrawn question is answered with counts no more. */
 void
 mb_arb_verdict(struct mb *m, struct peer *p, const struct mb_event *e)
@@ -205,7 +220,8 @@ mb_arb_verdict(struct mb *m, struct peer *p, const struct mb_event *e)
 		p->leased = true;
 		p->frozen = false;
 		mb_arb_demote(m, false);
-		mb_arb_silent(m, p);
+		if (may_decide(m))
+			mb_arb_silent(m, p);
 		break;
 	case MB_VERDICT_DENIED:
 		if (m->self == MB_PAIRED)

@@ -87,6 +87,7 @@ struct peer {
 	bool asked_active, asked_verify;
 	bool frozen; /* they cannot say (R5) */
 	bool leased; /* granted; acted upon at takeover_ms */
+	bool off; /* verified, while this node was in doubt */
 	monotime_t advert; /* only its daemon sends those */
 	bool rival; /* it acts, as this node does, and must yield */
 	bool jeopardy; /* alarm is raised */

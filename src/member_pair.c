@@ -499,8 +499,13 @@ mb_pair_view(struct mb *m, struct peer *p, const struct mb_msg *v)
 		mb_pair_newer(m, p, v->epoch);
 	if ((m->self == MB_DOUBT || m->self == MB_ISOLATED) &&
 	    m->challenge != 0 && v->answer == m->challenge &&
-	    v->state != MB_ALONE)
+	    v->state != MB_ALONE) {
+		/* What it answers was asked after that. */
+		p->unheard = false;
+		if (mt_before(p->reached, m->doubt_at))
+			p->reached = m->doubt_at;
 		resolve(m, p);
+	}
 	try_pair(m, p);
 	/*
 	 * Whoever is answered goes on because of it: it is not silent, and

@@ -46,6 +46,25 @@ R3_off(void **state)
 	noted(BRAVO, "[R3] alpha is gone: it is verified off");
 }
 
+/* The word came while it vouched for nothing: it acts on it afterwards. */
+static void
+R3_off_while_in_doubt(void **state)
+{
+	(void)state;
+	fence_pair();
+	daemon_end(ALPHA);
+	run(DEAD + 1);
+	expect(BRAVO, PAIRED, SILENT);
+	freeze(BRAVO);
+	run(DEAD);
+	thaw(BRAVO);
+	verdict(BRAVO, MB_VERDICT_OFF);
+	expect(BRAVO, DOUBT, SILENT);
+	run(2 * TAKEOVER);
+	expect(BRAVO, ALONE, GONE);
+	assert_int_equal(w.nodes[BRAVO].epoch, 2);
+}
+
 static void
 R3_heard_again(void **state)
 {
@@ -566,6 +585,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    T(R3_off),
+	    T(R3_off_while_in_doubt),
 	    T(R3_heard_again),
 	    T(R4_active),
 	    T(R5_frozen),
