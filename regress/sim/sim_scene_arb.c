@@ -169,14 +169,13 @@ R1_solo_restarts(struct world *w)
 
 /*
  * R1: two that have booted agree, and are cut off before the second hears of
- * it.  It was the sole survivor and acts, at the very epoch of that pair.
+ * it.  An operator lets it act, at the very epoch of that pair.
  */
 static void
 R1_a_pair_that_one_never_heard_of(struct world *w)
 {
 	scene_begin(w);
 	host_power_off(alpha(w));
-	expect(w, run_till(w, bravo_runs, 10000), "bravo runs the service");
 	host_power_off(bravo(w));
 	link_cut(w, 0); /* so that it is jeopardy (R2) */
 	run_ms(w, 1000);
@@ -187,11 +186,41 @@ R1_a_pair_that_one_never_heard_of(struct world *w)
 	expect(w, self_of(bravo(w)) == MB_INERT, "alpha has paired first");
 	link_cut(w, LAN);
 	run_ms(w, 5000);
+	w->lied = true; /* alpha is not down */
+	operator(bravo(w), ND_OP_SEED, -1, 1);
+	run_ms(w, 5000);
 	expect(w, self_of(bravo(w)) == MB_ALONE, "bravo acts alone");
 	expect(w, nd_epoch(alpha(w)->nd) == nd_epoch(bravo(w)->nd),
 	    "at the epoch of the pair");
 	link_heal(w, 0);
 	link_heal(w, LAN);
+	expect(w, run_till(w, settled, 10000), "a pair in the end");
+	scene_end(w);
+}
+
+/*
+ * R1: the same, but the second was the sole survivor: it pairs first, and gives
+ * up that it may start alone.  So nobody acts at two epochs.
+ */
+static void
+R1_sole_survivor_pairs_first(struct world *w)
+{
+	scene_begin(w);
+	host_power_off(alpha(w));
+	expect(w, run_till(w, bravo_runs, 10000), "bravo runs the service");
+	host_power_off(bravo(w));
+	run_ms(w, 1000);
+	host_power_on(alpha(w));
+	host_power_on(bravo(w));
+	while (self_of(alpha(w)) != MB_PAIRED &&
+	       self_of(bravo(w)) != MB_PAIRED && !w->sim->failed)
+		run_until(w, w->sim->now + 50);
+	expect(w, self_of(alpha(w)) == MB_INERT, "bravo has paired first");
+	expect(w, !status(bravo(w))->member.solo, "and must not start alone");
+	host_power_off(bravo(w));
+	run_ms(w, 5000);
+	expect(w, self_of(alpha(w)) == MB_INERT, "alpha does not act");
+	host_power_on(bravo(w));
 	expect(w, run_till(w, settled, 10000), "a pair in the end");
 	scene_end(w);
 }
@@ -946,5 +975,6 @@ const struct scene scenes_arb[] = {
     {SCENE(R6_what_all_share_moves_nobody), W_WITNESS, 5},
     {SCENE(R1_a_pair_that_one_never_heard_of), 0},
     {SCENE(R3_last_advert_of_the_dead), W_ADVERTS},
+    {SCENE(R1_sole_survivor_pairs_first), 0},
 };
 const unsigned n_scenes_arb = NITEMS(scenes_arb);
