@@ -351,13 +351,13 @@ R8_higher_epoch_keeps(void **state)
 {
 	(void)state;
 	tie();
-	step(ALPHA,
-	    (struct mb_event){.type = MB_EV_HEARD,
-		.u.heard = {BRAVO, LAN, w.nodes[BRAVO].incarnation, 3, true}});
+	step(ALPHA, (struct mb_event){.type = MB_EV_HEARD,
+			.u.heard = {BRAVO, LAN, w.nodes[BRAVO].incarnation, 3,
+			    .acts = true}});
 	expect(ALPHA, DOUBT, GONE);
-	step(BRAVO,
-	    (struct mb_event){.type = MB_EV_HEARD,
-		.u.heard = {ALPHA, LAN, w.nodes[ALPHA].incarnation, 1, true}});
+	step(BRAVO, (struct mb_event){.type = MB_EV_HEARD,
+			.u.heard = {ALPHA, LAN, w.nodes[ALPHA].incarnation, 1,
+			    .acts = true}});
 	expect(BRAVO, ALONE, GONE);
 }
 
@@ -367,9 +367,9 @@ R8_no_tie_with_an_idle_peer(void **state)
 {
 	(void)state;
 	tie();
-	step(BRAVO,
-	    (struct mb_event){.type = MB_EV_HEARD,
-		.u.heard = {ALPHA, LAN, w.nodes[ALPHA].incarnation, 2, false}});
+	step(BRAVO, (struct mb_event){.type = MB_EV_HEARD,
+			.u.heard = {ALPHA, LAN, w.nodes[ALPHA].incarnation, 2,
+			    .acts = false}});
 	expect(BRAVO, ALONE, GONE);
 }
 

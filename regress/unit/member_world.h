@@ -292,7 +292,7 @@ heartbeat(uint8_t from, uint8_t link)
 	step((uint8_t)(3 - from),
 	    (struct mb_event){.type = MB_EV_HEARD,
 		.u.heard = {from, link, n->incarnation, n->epoch,
-		    n->self == MB_PAIRED || n->self == MB_ALONE,
+		    .acts = n->self == MB_PAIRED || n->self == MB_ALONE,
 		    .deciding = mb_deciding(n->mb)}});
 	deliver();
 }
