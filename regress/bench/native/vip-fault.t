@@ -47,8 +47,8 @@ unstrike() { # kind
 	*) for s in $SYSTEMS; do vip_fault_end "$1" "$s" "$FROM"; done ;;
 	esac
 }
-# One fault.  A node that vanished is not watched when it comes back: it was
-# never told.
+# One fault.  A node that nobody heard is not watched when it is heard again: it
+# was never told (vip-dup.t counts that).
 once() { # kind id
 	local kind=$1 id=$2 s first
 	vip_settled 5 || vip_heal
@@ -61,12 +61,12 @@ once() { # kind id
 	lab_nap 0.2
 	strike "$kind"
 	lab_nap "$(calc "0.5 + $VIP_MS * 5 / 1000")"
-	if [ "$kind" != vanish ]; then
+	if [ "$kind" != vanish ] && [ "$kind" != oneway ]; then
 		unstrike "$kind"
 		lab_nap "$(calc "0.3 + $VIP_MS * 2 / 1000")"
 	fi
 	probers stop "$id"
-	[ "$kind" != vanish ] || unstrike vanish
+	case $kind in vanish | oneway) unstrike "$kind" ;; esac
 	for s in $SYSTEMS; do
 		read -r OUT["$s"] DUP["$s"] first <<<"$(prober_get "$id-$s" "
 			\"\(.longest_ms) \(.duplicates) \(.first_us[\"$(lab_mac "$TO" lan)\"] // 0)\"")"
