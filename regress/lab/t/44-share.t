@@ -3,6 +3,7 @@
 # An address that both nodes answer for, each some of the clients: 100 clients
 # ask all the time while daemons die, freeze, stop and return.  Each question
 # has one answer, or none for a while; never two.
+# lab: long
 # lab: timeout 300
 # shellcheck source=../lib.sh
 . "$LAB_ROOT/regress/lab/lib.sh"
