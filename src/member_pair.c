@@ -504,6 +504,7 @@ mb_pair_view(struct mb *m, struct peer *p, const struct mb_msg *v)
 		p->unheard = false;
 		if (mt_before(p->reached, m->doubt_at))
 			p->reached = m->doubt_at;
+		mb_peer_heard(m, p, p->incarnation);
 		resolve(m, p);
 	}
 	try_pair(m, p);

@@ -206,6 +206,42 @@ R7_a_pause_between_words_counts_anew(void **state)
 	expect(BRAVO, ALONE, GONE);
 }
 
+/*
+ * Its answer after this node's pause is a word, of one who hears this node:
+ * what heartbeats on their way say is older.
+ */
+static void
+R8_who_answers_is_not_silent(void **state)
+{
+	struct mb_event e = {.type = MB_EV_GAP};
+
+	(void)state;
+	lease_pair();
+	freeze(BRAVO);
+	run(DEAD + 1);
+	expect(ALPHA, PAIRED, SILENT);
+	w.nodes[BRAVO].frozen = false;
+	e.u.gap.us = (DEAD + 1) * 1000;
+	step(BRAVO, e);
+	expect(BRAVO, DOUBT, ALIVE);
+	e = (struct mb_event){.type = MB_EV_HEARD};
+	e.u.heard.from = ALPHA;
+	e.u.heard.incarnation = w.nodes[ALPHA].incarnation;
+	e.u.heard.epoch = w.nodes[ALPHA].epoch;
+	e.u.heard.one_way = e.u.heard.unheard = true;
+	step(BRAVO, e);
+	for (unsigned i = 0; i < w.n_queue; i++) {
+		struct packet p = w.queue[i];
+
+		step(p.to, (struct mb_event){.type = MB_EV_MSG,
+			       .u.msg = {p.from, p.bytes, p.len}});
+		step(BRAVO, (struct mb_event){.type = MB_EV_TIMER});
+	}
+	w.n_queue = 0;
+	expect(BRAVO, PAIRED, ALIVE);
+	assert_null(strstr(w.nodes[BRAVO].notes, "[R14]"));
+}
+
 /* This node was deaf, and mute as well: what the peer has heard is as old. */
 static void
 R7_mute_while_it_stood_still(void **state)
@@ -586,6 +622,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    T(R3_off),
 	    T(R3_off_while_in_doubt),
+	    T(R8_who_answers_is_not_silent),
 	    T(R3_heard_again),
 	    T(R4_active),
 	    T(R5_frozen),
