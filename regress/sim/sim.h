@@ -458,6 +458,8 @@ struct world {
 	/* the swarm */
 	unsigned disk_victim; /* the host whose disk may fail */
 	int64_t total_cut_at; /* last time that no link worked; NEVER: never */
+	bool cut_off; /* none has, and carried words for a lease, since */
+	int64_t words_since; /* that a link does */
 
 	/* what is being watched: see sim_watch.c */
 	int64_t quiet_at; /* since then all is well; NEVER: it is not */

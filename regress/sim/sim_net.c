@@ -33,6 +33,27 @@ any_link_works(const struct world *w)
 	return false;
 }
 
+/*
+ * The cut of all links goes on until one has carried more than heartbeats for a
+ * lease on end: before, the nodes cannot tell each other who has what.
+ */
+static void
+note_cut(struct world *w)
+{
+	bool words = false;
+
+	for (unsigned l = 0; l < LINKS; l++)
+		words |= link_works(w, l) && !w->link[l].dir[0].clogged &&
+			 !w->link[l].dir[1].clogged;
+	if (!words)
+		w->words_since = w->sim->now;
+	w->cut_off = !any_link_works(w) ||
+		     (w->cut_off && w->sim->now - w->words_since <
+					(int64_t)w->conf->t.lease_ms * MS);
+	if (w->cut_off && !words)
+		w->total_cut_at = w->sim->now;
+}
+
 /* For statistics and excuses: since when is a link, are all links, unwell? */
 static void
 links_changed(struct world *w)
@@ -46,8 +67,7 @@ links_changed(struct world *w)
 		else if (w->link[l].impaired_since == NEVER)
 			w->link[l].impaired_since = w->sim->now;
 	}
-	if (!any_link_works(w))
-		w->total_cut_at = w->sim->now;
+	note_cut(w);
 	watch_links(w);
 }
 
@@ -642,8 +662,7 @@ ev_tick(struct world *w, struct ev *e)
 void
 net_tick(struct world *w)
 {
-	if (!any_link_works(w))
-		w->total_cut_at = w->sim->now;
+	note_cut(w);
 	for (unsigned i = 0; i < ASSOCS; i++) {
 		struct assoc *a = &w->assoc[i];
 		struct ev *e;
