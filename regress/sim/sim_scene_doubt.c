@@ -102,15 +102,18 @@ stopped_in_isolation(struct world *w)
 }
 
 static bool
-bravo_yields(struct world *w)
+alpha_leased(struct world *w)
 {
-	return self_of(bravo(w)) == MB_INERT;
+	return w->voter[0].holder == 1;
 }
 
 static bool
 pair_again(struct world *w)
 {
-	return self_of(bravo(w)) == MB_PAIRED;
+	return self_of(alpha(w)) == MB_PAIRED &&
+	       self_of(bravo(w)) == MB_PAIRED &&
+	       nd_verdict(alpha(w)->nd, 2) == MB_PEER_ALIVE &&
+	       nd_verdict(bravo(w)->nd, 1) == MB_PEER_ALIVE;
 }
 
 /*
@@ -129,12 +132,10 @@ R7_deaf_since_the_last_pair(struct world *w)
 	link_set(w, 0, 1, true);
 	run_ms(w, 3000);
 	link_set(w, LAN, 0, true);
-	expect(w, run_till(w, bravo_yields, 20000), "bravo yields");
+	expect(w, run_till(w, alpha_leased, 20000), "alpha has the lease");
 	expect(w, run_till(w, pair_again, 5000), "a pair again");
-	run_ms(w, 200);
 	lock_ask(b, 0, LKM_EX, 0);
-	run_ms(w, 100);
-	expect(w, bravo_holds(w), "bravo holds EX");
+	expect(w, run_till(w, bravo_holds, 300), "bravo holds EX");
 	lock_ask(a, 0, LKM_EX, 0);
 	expect(w, run_till(w, alpha_holds, 5000), "alpha in the end");
 	w->lock_gap_us = 10 * MS;
@@ -142,9 +143,9 @@ R7_deaf_since_the_last_pair(struct world *w)
 }
 
 static bool
-alpha_paired(struct world *w)
+both_paired(struct world *w)
 {
-	return self_of(alpha(w)) == MB_PAIRED;
+	return self_of(alpha(w)) == MB_PAIRED && self_of(bravo(w)) == MB_PAIRED;
 }
 
 /*
@@ -161,7 +162,7 @@ R2_link_lost_in_a_pause(struct world *w)
 	run_ms(w, w->conf->t.takeover_ms + 1000);
 	expect(w, self_of(bravo(w)) == MB_ALONE, "bravo goes on alone");
 	machine_thaw(alpha(w), true);
-	expect(w, run_till(w, alpha_paired, 1000), "a pair again");
+	expect(w, run_till(w, both_paired, 1000), "a pair again");
 	run_ms(w, w->conf->t.dead_ms / 2);
 	link_cut(w, LAN);
 	run_ms(w, 3000);
