@@ -48,6 +48,18 @@ request(struct locker *l, struct lkp_req *r)
 	lock_mail(l, ND_EV_LOCK_MSG, bytes, sizeof(bytes));
 }
 
+/* R7: its locks had to end while it stood still, and nothing in it could. */
+static bool
+overdue(struct host *h)
+{
+	const struct mb_status *m = &status(h)->member;
+	int64_t ms = h->w->conf->t.self_demote_ms;
+
+	return ms != 0 && m->n_peers > 0 &&
+	       m->peers[0].verdict == MB_PEER_SILENT &&
+	       local_of(h, h->w->sim->now) - m->peers[0].mutual.us >= ms * MS;
+}
+
 /*
  * A frozen daemon cannot tell its clients anything, and a thawed one does not
  * know yet: what fencing tokens are for.
@@ -60,8 +72,9 @@ deaf(struct host *h)
 	if (h->misled)
 		return true;
 	/* Until its daemon has looked at anything, or at its clock. */
-	if ((h->paused || h->waking) &&
-	    w->sim->now - h->paused_at > (int64_t)w->conf->t.lease_ms * MS)
+	if ((h->paused || h->waking) && h->running &&
+	    (overdue(h) ||
+		w->sim->now - h->paused_at > (int64_t)w->conf->t.lease_ms * MS))
 		return true;
 	/* Also if it has stopped again before it was out of doubt. */
 	return h->running && status(h)->member.self == MB_DOUBT;
