@@ -256,12 +256,16 @@ svc_placed(const struct svc *s, const struct unit *u, char why[SVC_TEXT])
 		    why, SVC_TEXT, "nobody runs it, lower id than %s", peer);
 }
 
-/* Both run it: after a freeze, or a cut of all links. */
+/*
+ * Both run it: after a freeze, or a cut of all links.  Whoever is starting it
+ * will run it before its next word is here.
+ */
 static bool
 must_yield(const struct svc *s, const struct unit *u)
 {
 	if (s->view.right != SVC_RIGHT_PAIRED || !svc_peer_here(s) ||
-	    !u->peer_known || u->peer.state != SVC_RUNNING)
+	    !u->peer_known ||
+	    (u->peer.state != SVC_RUNNING && u->peer.state != SVC_STARTING))
 		return false;
 	if (u->peer.gen != u->gen)
 		return u->peer.gen > u->gen;

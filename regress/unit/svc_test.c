@@ -217,6 +217,29 @@ R8_demoted_during_a_check(void **state)
 	assert_true(st.services[SHOP].ends);
 }
 
+/* The peer is starting what was taken from here: it will run it. */
+static void
+R8_yields_to_a_start(void **state)
+{
+	(void)state;
+	shop_on_alpha();
+	view(ALPHA, SVC_RIGHT_DOUBT, 'a');
+	w.deaf = true;
+	w.nodes[BRAVO].took_ms = 400;
+	view(BRAVO, SVC_RIGHT_ALONE, 'g');
+	run(100);
+	expect(BRAVO, SHOP, STARTING);
+	w.deaf = false;
+	view(BRAVO, SVC_RIGHT_PAIRED, 'a');
+	view(ALPHA, SVC_RIGHT_PAIRED, 'a');
+	run(300);
+	expect(BRAVO, SHOP, STARTING);
+	expect(ALPHA, SHOP, STOPPED);
+	run(3000);
+	expect(BRAVO, SHOP, RUNNING);
+	expect(ALPHA, SHOP, STOPPED);
+}
+
 /* In doubt a start pauses between two steps, and goes on afterwards. */
 static void
 R8_doubt_pauses_a_start(void **state)
@@ -757,6 +780,7 @@ main(void)
 	    T(R8_alone_takes_over),
 	    T(R8_demoted_stops_everything),
 	    T(R8_demoted_during_a_check),
+	    T(R8_yields_to_a_start),
 	    T(R8_doubt_pauses_a_start),
 	    T(R2_lost_keeps_and_takes_nothing),
 	    T(R3_stateless_moves_early),
