@@ -34,7 +34,7 @@ enum {
 	FILTER_MAX = 32 + 9 * PEERS_MAX,
 	READ_ROUNDS = 8, /* bounded work per wake-up and socket, in batches */
 	READ_BATCH = 32,
-	REST_FROM = 8, /* adverts in one go: there are many routers */
+	REST_FROM = 8, /* adverts in REST_MS: there are many routers */
 	REST_MS = 1,
 	QUEUE_BYTES = 256 * 1024,
 	SNDBUF = 8 * 1024 * 1024,
@@ -228,21 +228,29 @@ ear_read(struct ear *e)
 
 /*
  * Adverts of many routers come in a burst, and each one would wake the process,
- * which is dearer than reading it: after some at once the socket has a rest.
+ * which is dearer than reading it: after some of them the socket has a rest.
  */
 static void
 ear_turn(struct ear *e)
 {
 	struct vrs *v = e->vrs;
+	monotime_t now = loop_now();
 	bool rests;
 
 	ASSERT(!v->reading);
+	if (!mt_before(now, mt_add_ms(e->burst_at, REST_MS))) {
+		e->burst_at = now;
+		e->burst = 0;
+	}
 	v->reading = true;
-	rests = ear_read(e) >= REST_FROM;
+	e->burst += ear_read(e);
 	v->reading = false;
+	rests = e->burst >= REST_FROM;
 	v->stats.rests += rests;
-	if (rests)
-		loop_timer_at(v->rest, mt_add_ms(loop_now(), REST_MS));
+	if (rests) {
+		e->burst_at.us = 0;
+		loop_timer_at(v->rest, mt_add_ms(now, REST_MS));
+	}
 	if (rests == e->rests || e->src == NULL)
 		return;
 	e->rests = rests;

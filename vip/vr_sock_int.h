@@ -27,6 +27,8 @@ struct ear {
 	int fd; /* owned; -1: none */
 	int group; /* owned; -1: none; keeps the membership */
 	sd_event_source *src; /* owned */
+	monotime_t burst_at; /* since then came */
+	unsigned burst; /* as many */
 	bool rests; /* there are many: src is off until the timer */
 };
 

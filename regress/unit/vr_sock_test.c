@@ -461,6 +461,14 @@ test_bursts(void **state)
 		/* Awake again. */
 		assert_false(TURN_UNTIL(20, n_packets > round * 21));
 	}
+	/* One by one they are many as well. */
+	vrs_stats(vrs, &s);
+	for (i = (int)s.rests; i == (int)s.rests; vrs_stats(vrs, &s)) {
+		assert_true(n_packets < 10000);
+		assert_int_equal(send(fd, f, 46, 0), 46);
+		round = n_packets;
+		assert_true(TURN_UNTIL(2000, n_packets > round));
+	}
 	close(fd);
 }
 
