@@ -77,6 +77,8 @@ drive_step(struct drive *d, struct nd_event *e)
 		ASSERT(e->type != ND_EV_MSG && e->type != ND_EV_LOCK_MSG &&
 		       e->type != ND_EV_VR_PACKET);
 		ASSERT(d->queue_used < DRIVE_QUEUE);
+		if (d->queue_used == 0)
+			d->queue_head = 0; /* memory that is in use anyhow */
 		q = &d->queue[(d->queue_head + d->queue_used++) % DRIVE_QUEUE];
 		q->event = *e;
 		keep_text(q);

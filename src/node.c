@@ -14,6 +14,9 @@ nd_inner_put(struct nd *nd, enum nd_inner_type type)
 	struct nd_inner *in;
 
 	ASSERT(nd->inner_used < ND_INNER_MAX);
+	/* From the start: what was never needed is never touched. */
+	if (nd->inner_used == 0)
+		nd->inner_head = 0;
 	in = &nd->inner[(nd->inner_head + nd->inner_used++) % ND_INNER_MAX];
 	memset(in, 0, sizeof(*in));
 	in->type = type;
