@@ -23,6 +23,34 @@ drive_load(struct conf *c, const char *path)
 	return conf_parse(c, path, file_text, strlen(file_text), &errors);
 }
 
+/* What a reload of routers tells the node and the drivers. */
+static unsigned reloads, retracked;
+static uint16_t old_tracks;
+static bool bad_password;
+
+int
+drive_vr_passwords(struct conf *c)
+{
+	(void)c;
+	return bad_password ? -1 : 0;
+}
+
+void
+drive_step(struct drive *d, struct nd_event *e)
+{
+	(void)d;
+	assert_int_equal(e->type, ND_EV_VR_RELOAD);
+	old_tracks = e->u.reload.n_tracks;
+	reloads++;
+}
+
+void
+drive_vr_tracks(struct drive *d)
+{
+	(void)d;
+	retracked++;
+}
+
 static const char pair[] =
     "cluster shop {\n"
     "	heartbeat 100ms; dead 500ms\n"
@@ -44,7 +72,10 @@ static const char pair[] =
     "	link b 10.78.0.2 interface e1\n"
     "	fence fence_x timeout 20s { plug 2 } }\n"
     "address web { 192.0.2.80/24 interface e0 }\n"
-    "service web { start { address web timeout 10s } check \"true\" }\n";
+    "service web { start { address web timeout 10s } check \"true\" }\n"
+    "address gw { 192.0.2.3/24 interface e0 }\n"
+    "router gw { vrrp 3 vrid 51; address gw; interval 100ms\n"
+    "	track interface e0 }\n";
 
 /* The text with what replaced by with; what has to be there. */
 static char *
@@ -139,12 +170,58 @@ other_changes_are_applied_or_refused(void **state)
 	stop(d);
 }
 
+static void
+routers_change_in_all_but_who_they_are(void **state)
+{
+	static const char *const refused[][2] = {
+	    {"vrid 51", "vrid 52"},
+	    {"address gw; ", "address gw; virtual mac; "},
+	    {"interval 100ms", "interval 200ms"},
+	    {"track interface e0", "track interface e7"},
+	    {"address gw; ", "address gw; unicast 192.0.2.12; "},
+	};
+	struct drive *d = running();
+	char text[512], *with;
+
+	(void)state;
+	reloads = retracked = 0;
+	assert_int_equal(drive_reload(d, text, sizeof(text)), 0);
+	assert_int_equal(reloads, 0);
+	file_text = with =
+	    replaced("track interface e0", "priority 150; track file /a");
+	assert_int_equal(drive_reload(d, text, sizeof(text)), 0);
+	assert_string_equal(text, "applied");
+	assert_int_equal(reloads, 1);
+	assert_int_equal(retracked, 1);
+	assert_int_equal(old_tracks, 1);
+	assert_int_equal(conf_router_rank(&d->conf->routers[0], 1), 150);
+	assert_string_equal(d->conf->tracks[0].what, "/a");
+	free(with);
+	stop(d);
+	for (size_t i = 0; i < NITEMS(refused); i++) {
+		d = running();
+		file_text = with = replaced(refused[i][0], refused[i][1]);
+		if (drive_reload(d, text, sizeof(text)) != -1)
+			fail_msg("%s was taken", refused[i][1]);
+		free(with);
+		stop(d);
+	}
+	assert_int_equal(reloads, 1);
+	d = running();
+	bad_password = true;
+	assert_int_equal(drive_reload(d, text, sizeof(text)), -1);
+	assert_non_null(strstr(text, "password file"));
+	bad_password = false;
+	stop(d);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(arbiters_are_refused_with_the_reason),
 	    cmocka_unit_test(other_changes_are_applied_or_refused),
+	    cmocka_unit_test(routers_change_in_all_but_who_they_are),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
