@@ -197,6 +197,7 @@ add(struct vr *v, const struct vr_router_conf *c)
 	r->used = true;
 	r->seq = seq;
 	r->conf = *c;
+	v->latest[c->vrid] = r->id;
 	r->since = v->now;
 	r->reason = "not started";
 	r->hold = VR_HOLD_OFF;

@@ -114,6 +114,7 @@ struct vr {
 	uint16_t heap[VR_SLOTS]; /* ids, the earliest first */
 	uint16_t n_heap;
 	uint16_t n; /* slots that were ever used */
+	uint16_t latest[256]; /* by number: the slot that got it last */
 	struct vr_r r[VR_SLOTS];
 };
 

@@ -18,14 +18,25 @@ vr_used(const struct vr *v, uint16_t id)
 	return id < v->n && v->r[id].used;
 }
 
+static bool
+is(const struct vr *v, uint16_t i, uint16_t ifx, uint8_t family, uint8_t vrid)
+{
+	const struct vr_r *r = &v->r[i];
+
+	return i < v->n && vr_live(r) && r->conf.ifx == ifx &&
+	       r->conf.family == family && r->conf.vrid == vrid;
+}
+
 uint16_t
 vr_find(const struct vr *v, uint16_t ifx, uint8_t family, uint8_t vrid)
 {
-	uint16_t i;
+	uint16_t i = v->latest[vrid];
 
+	/* Mostly a number is used once: then every advert finds it at once. */
+	if (is(v, i, ifx, family, vrid))
+		return i;
 	for (i = 0; i < v->n; i++)
-		if (vr_live(&v->r[i]) && v->r[i].conf.ifx == ifx &&
-		    v->r[i].conf.family == family && v->r[i].conf.vrid == vrid)
+		if (is(v, i, ifx, family, vrid))
 			return i;
 	return VR_NONE;
 }
