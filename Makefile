@@ -3,6 +3,7 @@
 # had: one non-recursive Makefile for GNU make, no configure step.
 #	make [all]	build into build/$(BUILD)
 #	make check	everything that proves it; ends with N passed, N failed
+#	make bench	figures; make bench-vip: those of virtual routers
 #	make demo	two nodes, a service and every kind of trouble, narrated
 # BUILD=release|debug|asan|tsan|cov, CC=gcc|clang, V=1 shows commands.
 
@@ -326,7 +327,7 @@ SIMBIN := $(if $(SIM),$(O)/sim $(O)/arb_ex $(O)/mir_ex)
 TESTBINS := $(patsubst regress/unit/%.c,$(O)/unit/%,$(TESTS))
 TOOLBINS := $(patsubst %.c,$(O)/tools/%,$(notdir $(TOOLS)))
 
-.PHONY: all install check lint unit sim fuzz fuzzbins lab bench demo deps clean \
+.PHONY: all install check lint unit sim fuzz fuzzbins lab bench bench-vip demo deps clean \
 	tests asan-tests mutants
 .SECONDARY:
 all: $(BINS)
@@ -492,6 +493,11 @@ lab: all tests
 bench: $(DEPS_STAMP)
 	$(Q)$(MAKE) --no-print-directory all tests
 	$(Q)regress/bench/run
+
+# Virtual routers alone: half an hour.
+bench-vip: $(DEPS_STAMP)
+	$(Q)$(MAKE) --no-print-directory all tests
+	$(Q)regress/bench/run vip-fault vip-dup vip-many vip-pair
 
 demo: $(DEPS_STAMP)
 	$(Q)$(MAKE) --no-print-directory all tests
