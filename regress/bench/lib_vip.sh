@@ -175,7 +175,8 @@ vip_align() {
 		vip_fault_end planned "$s" "$OWNER"
 		vip_settled 20 || return
 	done
-	TO=$(other "$FROM")
+	# shellcheck disable=SC2034
+	TO=$(other "$FROM") # for the script
 }
 # Two masters need not heal by themselves, nor two programs that died.
 vip_heal() {
