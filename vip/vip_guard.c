@@ -147,6 +147,7 @@ guard_install(struct vip_guard *g)
 	if (ms < g->min_ms) {
 		memset(&open, 0, sizeof(open));
 		ms = 0;
+		g->unsure = true;
 	}
 	vip_batch_begin(&g->batch);
 	vip_batch_install(&g->batch, &t, &open, (uint64_t)ms);
@@ -525,7 +526,8 @@ vip_guard_lease(
 	vip_batch_begin(&g->batch);
 	if (g->unsure || memcmp(open, &g->open, sizeof(*open)) != 0) {
 		guard_tables(g, &t);
-		vip_batch_open(&g->batch, &t, open);
+		vip_batch_open(
+		    &g->batch, &t, g->unsure ? NULL : &g->open, open);
 	}
 	if (set_empty(open))
 		vip_batch_lease(&g->batch, 0, false);

@@ -59,8 +59,9 @@ void vip_batch_begin(struct vip_batch *);
 void vip_batch_install(struct vip_batch *, const struct vip_tables *,
     const struct vip_set *open, uint64_t lease_ms);
 /* The sets of what is open hold open and nothing else. */
-void vip_batch_open(
-    struct vip_batch *, const struct vip_tables *, const struct vip_set *open);
+/* old: what is open now, NULL if that is not known. */
+void vip_batch_open(struct vip_batch *, const struct vip_tables *,
+    const struct vip_set *old, const struct vip_set *open);
 /* The primary addresses are those of the tables and no others. */
 void vip_batch_primary(struct vip_batch *, const struct vip_tables *);
 /* Clients of these buckets, and no others. */

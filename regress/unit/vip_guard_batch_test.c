@@ -200,9 +200,15 @@ test_every_change_is_one_generation(void **state)
 	lease(g, 2, 1000);
 	gen = one_generation(&id);
 	assert_true(gen->open_on == 1 && gen->open_off == 1);
+	/* Of several only the one that changes is touched. */
 	lease(g, 3, 1000);
 	gen = one_generation(&id);
-	assert_true(gen->open_on >= 1);
+	assert_true(gen->open_on == 1 && gen->open_off == 0);
+	lease(g, 1, 1000);
+	gen = one_generation(&id);
+	assert_true(gen->open_on == 0 && gen->open_off == 1);
+	lease(g, 3, 1000);
+	one_generation(&id);
 	lease(g, 0, 0);
 	gen = one_generation(&id);
 	assert_true(gen->open_off == 2 && gen->open_on == 0);
