@@ -57,7 +57,7 @@ vip_start() { # system node
 		KA_VRID=92 GW=${VIP[ka]} KA_INT=$(calc "$VIP_MS / 1000") \
 			keepalived_start "$2" 100 nopreempt
 		;;
-	ucarp) UCARP_VHID=94 GW=${VIP[ucarp]} ucarp_start "$2" 0 ;;
+	ucarp) UCARP_PREEMPT='' UCARP_VHID=94 GW=${VIP[ucarp]} ucarp_start "$2" 0 ;;
 	esac
 }
 vip_clean() { # system node

@@ -13,7 +13,8 @@
 #				number $KA_VRID (90)
 #	keepalived_stop NODE, keepalived_kill NODE (parent and child)
 #	keepalived_pids NODE, keepalived_clean NODE
-#	ucarp_start NODE SKEW ($UCARP_VHID: 90), ucarp_stop NODE, ucarp_kill NODE, ucarp_clean NODE
+#	ucarp_start NODE SKEW ($UCARP_VHID: 90; preempts unless UCARP_PREEMPT is
+#				empty), ucarp_stop NODE, ucarp_kill NODE
 #	holds NODE		does it answer ARP for the address, and who else
 #	holder			alpha, bravo, both or none: by who answers ARP
 #	sniff_start, sniff_bad	what tcpdump on the client finds wrong in
@@ -98,7 +99,7 @@ ucarp_start() { # node skew
 	END
 	chmod +x "$LAB/ucarp-up" "$LAB/ucarp-down"
 	node_spawn "$1" ucarp "$(type -P ucarp)" -i lan0 -s "$own" -v "${UCARP_VHID:-90}" \
-		-p "$PASS" -a "$GW" -b 1 -k "$2" -r 3 -z -P \
+		-p "$PASS" -a "$GW" -b 1 -k "$2" -r 3 -z ${UCARP_PREEMPT--P} \
 		-u "$LAB/ucarp-up" -d "$LAB/ucarp-down"
 }
 ucarp_stop() {
