@@ -4,6 +4,7 @@
 # of what one node missed: the percentage grows to its end, at the rate that
 # the configuration allows, and the text says it.  And the device that a
 # killed daemon leaves in the kernel is free again once the next has started.
+# lab: long
 # lab: timeout 240
 # shellcheck source=../lib.sh
 . "$LAB_ROOT/regress/lab/lib.sh"
