@@ -91,6 +91,7 @@ struct tp_slot {
 	bool blocked; /* the kernel refused it, EPOLLOUT will tell */
 	bool want_writable;
 	bool due; /* the pump is to send some of it */
+	monotime_t trouble_at; /* not before: next note about a heartbeat */
 	struct tp_assoc_stats stats;
 	enum tp_path_state paths[HAD_LINKS_MAX];
 };

@@ -17,6 +17,7 @@ enum {
 	TURN_MESSAGES = 32,
 	TURN_BYTES = HAD_IO_MAX,
 	TURN_US = 1000,
+	TROUBLE_MS = 10000, /* between notes about the same trouble */
 	/* Streams of the kernel: ours + 1, 0 is for seal. */
 	STREAM_URGENT = 1,
 };
@@ -332,6 +333,26 @@ tp_pump_new(struct tp *tp)
 	return -1;
 }
 
+/*
+ * A heartbeat that is dropped here makes the link look dead there: whoever
+ * looks for the reason finds it in the log, once in a while.
+ */
+static void
+tp_hb_trouble(struct tp_slot *slot, const char *what, const char *why)
+{
+	struct tp *tp = slot->peer->tp;
+	monotime_t now = loop_now();
+	char text[160];
+
+	if (mt_before(now, slot->trouble_at))
+		return;
+	slot->trouble_at = mt_add_ms(now, TROUBLE_MS);
+	snprintf(text, sizeof(text),
+	    "a heartbeat %s node %u on link %u was dropped: %s", what,
+	    slot->peer->conf.id, slot->ep->link, why);
+	tp->cb->note(tp->ctx, HAD_WARN, "transport", text);
+}
+
 static int
 tp_send_hb(struct tp_slot *slot, const struct iovec *iov, int n)
 {
@@ -340,6 +361,7 @@ tp_send_hb(struct tp_slot *slot, const struct iovec *iov, int n)
 
 	if (slot->out_len > 0) { /* keys wait to be sent, even */
 		slot->stats.tx_dropped++;
+		tp_hb_trouble(slot, "to", "new keys wait for room");
 		errno = EAGAIN;
 		return -1;
 	}
@@ -351,6 +373,7 @@ tp_send_hb(struct tp_slot *slot, const struct iovec *iov, int n)
 	}
 	if (tp_transmit(a, slot->out, len, 1, true) == -1) {
 		slot->stats.tx_dropped++;
+		tp_hb_trouble(slot, "to", strerror(errno));
 		errno = EAGAIN;
 		return -1;
 	}
@@ -559,6 +582,7 @@ tp_got(struct tp_assoc *a, uint16_t stream, bool unordered, uint8_t *bytes,
 		break;
 	case SEAL_DROP:
 		slot->stats.rx_bad++;
+		tp_hb_trouble(slot, "from", in.why);
 		break;
 	case SEAL_HANDLED:
 	case SEAL_BAD:
@@ -620,6 +644,8 @@ tp_got_bytes(struct tp_ep *ep, const struct tp_from *from, size_t len)
 		if (a->slot->peer->conf.links[i].index == ep->link &&
 		    !tp_addr_equal(&a->slot->peer->addrs[i], &from->addr)) {
 			a->slot->stats.rx_bad++;
+			tp_hb_trouble(
+			    a->slot, "from", "it came from another link");
 			return;
 		}
 	tp_got(a, from->info.rcv_sid,

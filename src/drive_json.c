@@ -142,6 +142,7 @@ links(struct drive *d, monotime_t now)
 				(uint8_t)l, &as) == 0) {
 				put_b(o, "secured", as.up);
 				put_i(o, "rejected", (int64_t)as.rx_bad);
+				put_i(o, "unsent", (int64_t)as.tx_dropped);
 			}
 			json_array_append_new(list, o);
 		}

@@ -42,6 +42,7 @@ static struct {
 	struct item items[ITEMS];
 	unsigned n_items, at;
 	unsigned sent, flagged; /* data; EOF and ABORT */
+	int full; /* what it answers to data instead */
 	uint16_t flags;
 	unsigned closed, sockets;
 	unsigned reuse, freebind, bound, n_addrs; /* in this order */
@@ -77,6 +78,10 @@ sendmsg(int fd, const struct msghdr *m, int flags)
 		w.flagged++;
 		w.flags = info.snd_flags;
 		return 0;
+	}
+	if (w.full != 0) {
+		errno = w.full;
+		return -1;
 	}
 	w.sent++;
 	return (ssize_t)m->msg_iov[0].iov_len;
@@ -438,6 +443,9 @@ a_heartbeat_from_another_link_is_dropped(void **state)
 	assert_int_equal(w.n_got, 0);
 	assert_int_equal(w.tp->peers[0].slots[1].stats.rx_bad, 1);
 	assert_int_equal(w.lost, 0);
+	assert_string_equal(w.note,
+	    "a heartbeat from node 2 on link 0 was dropped: it came from "
+	    "another link");
 	n = sealed(1, bytes, sizeof(bytes), "two", 3);
 	put(bytes, n, MSG_EOR, 1, "10.77.0.2");
 	w.items[1].unordered = true;
@@ -459,6 +467,41 @@ a_message_may_come_by_any_link(void **state)
 	put(bytes, n, MSG_EOR, 1, "10.77.0.2");
 	arrive(0);
 	assert_int_equal(w.n_got, 2);
+}
+
+/* It makes a link look dead: who asks why is told, but not for each. */
+static void
+a_heartbeat_that_cannot_be_sent_is_told_of(void **state)
+{
+	struct tp_slot *hb = &w.tp->peers[0].slots[1];
+	uint8_t bytes[100];
+	size_t n = sealed(1, bytes, sizeof(bytes), "one", 3);
+
+	(void)state;
+	w.full = ENOBUFS;
+	assert_int_equal(tp_send(w.tp, 2, TP_HB, 0, 0, "a", 1), -1);
+	assert_int_equal(errno, EAGAIN);
+	assert_int_equal(hb->stats.tx_dropped, 1);
+	assert_string_equal(w.note,
+	    "a heartbeat to node 2 on link 0 was dropped: No buffer space "
+	    "available");
+	assert_int_equal(tp_send(w.tp, 2, TP_HB, 0, 0, "a", 1), -1);
+	assert_int_equal(hb->stats.tx_dropped, 2);
+	assert_int_equal(w.notes, 1);
+	w.full = 0;
+	assert_int_equal(tp_send(w.tp, 2, TP_HB, 0, 0, "a", 1), 0);
+	/* One that does not open, ten seconds later. */
+	w.now_us += 10 * 1000 * 1000;
+	bytes[n - 1] ^= 1;
+	put(bytes, n, MSG_EOR, 1, "10.77.0.2");
+	w.items[0].unordered = true;
+	arrive(1);
+	assert_int_equal(hb->stats.rx_bad, 1);
+	assert_int_equal(w.notes, 2);
+	assert_string_equal(w.note,
+	    "a heartbeat from node 2 on link 0 was dropped: record does not "
+	    "open");
+	assert_int_equal(w.lost, 0);
 }
 
 /* sendmsg looks at the flags of each. */
@@ -656,6 +699,7 @@ main(void)
 	    T(a_notification_in_parts_is_one),
 	    T(a_heartbeat_from_another_link_is_dropped),
 	    T(a_message_may_come_by_any_link),
+	    T(a_heartbeat_that_cannot_be_sent_is_told_of),
 	    T(nothing_that_is_sent_asks_for_a_signal),
 	    T(a_socket_that_says_nothing_for_ever_is_replaced),
 	    T(the_end_is_read_to_its_end_before_the_socket_closes),
