@@ -19,7 +19,9 @@
  *    die meanwhile, its disk tells of an older generation: one that the peer
  *    has in its history once it is whole, and no relation to an inconsistent
  *    copy before.  Either way all blocks are compared, from the good side.
- *  - Overwritten from the peer it cannot be: then it is detached.
+ *  - Overwritten from the peer it cannot be: then it is detached.  So it is
+ *    as long as it is the target, up to its last superblock, which would have
+ *    called it whole: until the source hears of that, the source has it all.
  *  - The peer is told (MIR_I_FAILING), so that of two such copies neither
  *    gives itself up for the other.
  *
@@ -37,7 +39,7 @@ needed(const struct mir *m)
 {
 	enum { GOOD = MMETA_F_CONSISTENT | MMETA_F_UPTODATE };
 
-	if (mir_peer_is_good(m))
+	if (mir_peer_is_good(m) || m->conn == MIR_CONN_TARGET)
 		return false;
 	return m->primary || (m->sb.flags & (GOOD | MMETA_F_DISCARD)) == GOOD;
 }

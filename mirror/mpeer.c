@@ -178,6 +178,11 @@ mir_rep_disk(struct mir *m, struct mrep *p, int error)
 		mir_note(m, HAD_ERR, "", "request of %s failed (error %d)",
 		    m->c.peer_name, error);
 		answer(m, p, ERR_IO);
+	} else if (error != 0 && p->type == MP_FLUSH) {
+		/* Detached, the new session says it. */
+		mir_flush_error(m, error);
+		if (current && m->attached)
+			answer(m, p, ERR_IO);
 	} else if (error != 0) {
 		if (!mir_disk_error(m, "a request of the peer", error) &&
 		    changes_data(

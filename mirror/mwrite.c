@@ -366,6 +366,19 @@ mir_req_disk(struct mir *m, struct mreq *r, int error)
 	mir_req_check(m, r);
 }
 
+/*
+ * The peer has a disk that took this no more, and this one may have it
+ * already: they differ.  A comparison finds out what is left of the peer's
+ * copy, and the request waits for that.
+ */
+static void
+refused(struct mir *m, struct mreq *r)
+{
+	mir_bits_set(m, r->off, r->len);
+	r->remote = R_WAIT;
+	mir_sess_restart(m, "the peer refused a write");
+}
+
 void
 mir_req_ack(struct mir *m, const struct mp_msg *msg)
 {
@@ -381,6 +394,10 @@ mir_req_ack(struct mir *m, const struct mp_msg *msg)
 	ASSERT(m->cr_ops > 0 && m->cr_bytes >= mir_req_cost(r));
 	m->cr_ops--;
 	m->cr_bytes -= mir_req_cost(r);
+	if (msg->arg != 0 && m->attached && changes_data(r)) {
+		refused(m, r);
+		return;
+	}
 	r->remote = msg->arg == 0 ? R_OK : R_FAIL;
 	r->error = ERR_IO;
 	mir_req_check(m, r);

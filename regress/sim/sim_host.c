@@ -294,15 +294,32 @@ op_reply(void *ctx, uint64_t token, int code, const char *text)
 
 static void gone(struct host *, bool goodbye);
 
+/*
+ * The other copy lost its cache, and this one cannot say that it lost none:
+ * its disk failed, and the daemon that knew so is stopped.
+ */
+static bool
+knowledge_ends(struct host *h)
+{
+	const struct mir_status *v = &status(h)->vols[0];
+
+	return h->w->conf->n_volumes > 0 && !h->vol.open && other(h)->stale &&
+	       (v->disk != MIR_DISK_UPTODATE ||
+		   strstr(v->error, "failed, error") != NULL);
+}
+
 static void
 ev_exit(struct world *w, struct ev *e)
 {
 	if (e->h->gen != e->gen || !e->h->running)
 		return;
-	if (e->h->paused)
+	if (e->h->paused) {
 		at(w, w->sim->now + 5 * MS, ev_exit, e->h, e->gen);
-	else
-		gone(e->h, true);
+		return;
+	}
+	if (knowledge_ends(e->h))
+		vol_power_cut(e->h, false);
+	gone(e->h, true);
 }
 
 static void

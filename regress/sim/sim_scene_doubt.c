@@ -3,6 +3,8 @@
  * Stories of nodes that have missed something: that stood still, are isolated,
  * or hear and are not heard.
  */
+#include <string.h>
+
 #include "sim.h"
 
 static bool
@@ -171,10 +173,47 @@ R2_link_lost_in_a_pause(struct world *w)
 	scene_end(w);
 }
 
+static bool
+alpha_finishes(struct world *w)
+{
+	return status(alpha(w))->vols[0].conn == MIR_CONN_FINISH;
+}
+
+/*
+ * All is copied to bravo, and its superblock cannot say so: alpha has it all
+ * and goes on, and what bravo refuses is not taken for equal.
+ */
+static void
+resync_ends_in_a_bad_superblock(struct world *w)
+{
+	struct disk *d = &bravo(w)->disk;
+	size_t s = d->layout.meta_off / SECTOR;
+	unsigned before;
+
+	scene_begin(w);
+	host_power_off(bravo(w));
+	run_ms(w, 3000);
+	expect(w, status(alpha(w))->vols[0].alone, "alpha goes on alone");
+	host_power_on(bravo(w));
+	expect(w, run_till(w, alpha_finishes, 20000), "all is copied");
+	memset(d->bad + s, BAD_WRITE, SECTORS - s);
+	run_ms(w, 200);
+	before = w->acks;
+	run_ms(w, 2000);
+	expect(w, w->acks > before + 20, "writes are acknowledged");
+	memset(d->bad, 0, sizeof(d->bad));
+	run_ms(w, 6000);
+	if (status(bravo(w))->vols[0].disk == MIR_DISK_NONE)
+		daemon_kill(bravo(w));
+	run_ms(w, 1000);
+	scene_end(w);
+}
+
 const struct scene scenes_doubt[] = {
     {SCENE(isolated_after_a_thaw), 0},
     {SCENE(stopped_in_isolation), 0},
     {SCENE(R7_deaf_since_the_last_pair), W_WITNESS},
     {SCENE(R2_link_lost_in_a_pause), 0},
+    {SCENE(resync_ends_in_a_bad_superblock), 0},
 };
 const unsigned n_scenes_doubt = NITEMS(scenes_doubt);

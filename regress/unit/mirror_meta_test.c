@@ -466,6 +466,131 @@ one_of_two_new_copies_is_the_first(void **state)
 	}
 }
 
+/*
+ * A target whose metadata fail at any moment of its filling, the last one
+ * too, while the source's client writes: the source has everything.
+ */
+static void
+a_target_that_fails_is_given_up(void **state)
+{
+	(void)state;
+	for (int at = 0; at < 120; at++) {
+		struct world *w = new_alone(14);
+
+		w_start(w, 2);
+		for (int i = 0, n = 0; n < at && i < 3000; i++) {
+			uint8_t id = 1 + (uint8_t)(i & 1);
+
+			if (i == 40)
+				w_connect(w);
+			n += w_deliver(w, id);
+			n += w_complete_any(w, id, 0);
+		}
+		w->n[2].d.meta_ro = true;
+		w_connect(w);
+		w_run_ms(w, 100);
+		w_write(w, 1, 40, 8);
+		w_write(w, 1, 200, 8);
+		w_run_ms(w, 1000);
+		assert_int_equal(in_flight(w), 0);
+		assert_int_equal(w->fails, 0);
+		w->n[2].d.meta_ro = false;
+		w_run_ms(w, 12000);
+		if (w_status(w, 2).disk == MIR_DISK_NONE) {
+			w_crash(w, 2, false);
+			w_start(w, 2);
+			w_run(w);
+		}
+		end_in_sync(w);
+	}
+}
+
+static bool
+complete_but_the_superblock(struct world *w, uint8_t id)
+{
+	struct w_node *n = &w->n[id];
+
+	for (unsigned i = 0; i < W_OPS; i++)
+		if (n->d.ops[i].used && n->d.ops[i].io.io >> 16 != IO_SB) {
+			w_complete(w, id, i, w_error(&n->d, &n->d.ops[i].io));
+			return true;
+		}
+	return false;
+}
+
+/* Of two failing copies one recovers: the other may not refuse in silence. */
+static void
+a_write_that_the_failing_peer_refused_is_not_forgotten(void **state)
+{
+	(void)state;
+	for (uint8_t id = 1; id <= 2; id++) {
+		struct world *w = new_synced(15);
+
+		w_write(w, 1, 80, 8);
+		w_run(w);
+		w_cut(w);
+		w->n[1].d.meta_ro = w->n[2].d.meta_ro = true;
+		w_run_ms(w, 3000);
+		w_connect(w);
+		w_run_ms(w, 200);
+		assert_true(w->n[1].m->meta_bad && w->n[2].m->meta_bad);
+		w->n[1].d.meta_ro = false;
+		w->n[2].m->meta_at = MT_NEVER;
+		while (!w->n[1].m->meta_trial)
+			w_advance(w, 50);
+		/* Before its superblock is there, which would begin anew. */
+		w_write(w, 1, 600, 8);
+		while (complete_but_the_superblock(w, 1) || w_deliver(w, 2) ||
+		       w_complete_any(w, 2, 0) || w_deliver(w, 1))
+			continue;
+		assert_true(w->n[1].m->meta_trial);
+		w_run_ms(w, 12000);
+		assert_int_equal(in_flight(w), 0);
+		assert_int_equal(w->fails, 0);
+		w->n[2].d.meta_ro = false;
+		w_crash(w, id, false);
+		if (id == 1) {
+			w_crash(w, 2, false);
+			w_start(w, 2);
+			w_run(w);
+		}
+		w_start(w, id);
+		w_run(w);
+		end_in_sync(w);
+	}
+}
+
+/* Nor may a flush wait for ever, or be followed by one that says nothing. */
+static void
+a_flush_that_the_failing_peer_lost_is_answered(void **state)
+{
+	struct world *w = new_synced(16);
+
+	(void)state;
+	w_write(w, 1, 80, 8);
+	w_run(w);
+	w_cut(w);
+	w->n[1].d.meta_ro = w->n[2].d.meta_ro = true;
+	w_run_ms(w, 3000);
+	w_connect(w);
+	w_run_ms(w, 200);
+	assert_true(w->n[1].m->meta_bad && w->n[2].m->meta_bad);
+	w->n[2].d.broken = true;
+	w_request(w, 1, MIR_FLUSH, 0, 0);
+	w_run_ms(w, 200);
+	assert_int_equal(in_flight(w), 0);
+	assert_int_equal(w->fails, 1);
+	w->n[2].d.broken = w->n[2].d.meta_ro = false;
+	w_run_ms(w, 12000);
+	assert_true(w->n[2].m->meta_bad);
+	w_crash(w, 2, false);
+	w_start(w, 2);
+	w_run(w);
+	w_connect(w);
+	w_run_ms(w, 3000);
+	end_repaired(w);
+}
+
 int
 main(void)
 {
@@ -484,6 +609,10 @@ main(void)
 		blocks_in_doubt_are_copied_without_another_meeting),
 	    cmocka_unit_test(who_was_overtaken_is_not_promoted_alone),
 	    cmocka_unit_test(one_of_two_new_copies_is_the_first),
+	    cmocka_unit_test(a_target_that_fails_is_given_up),
+	    cmocka_unit_test(
+		a_write_that_the_failing_peer_refused_is_not_forgotten),
+	    cmocka_unit_test(a_flush_that_the_failing_peer_lost_is_answered),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
