@@ -201,8 +201,7 @@ add(struct vr *v, const struct vr_router_conf *c)
 	r->since = v->now;
 	r->reason = "not started";
 	r->hold = VR_HOLD_OFF;
-	r->heap = VR_NOT_QUEUED;
-	r->at = r->start_at = r->release_at = r->advert_at = MT_NEVER;
+	r->start_at = r->release_at = r->advert_at = MT_NEVER;
 	r->down_at = r->preempt_at = MT_NEVER;
 	r->priority = c->priority;
 	r->master_us = vr_interval_us(r);

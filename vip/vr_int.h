@@ -29,7 +29,11 @@ enum {
 	VR_ACT_HOLD = 1 << 2, /* a member is held, or is no more */
 };
 
-enum { VR_NOT_QUEUED = 0xffff };
+/* When a router is looked at again: its next deadline, or earlier. */
+struct vr_alarm {
+	monotime_t at;
+	uint16_t id;
+};
 
 struct vr_r {
 	struct vr_router_conf conf;
@@ -59,9 +63,6 @@ struct vr_r {
 	monotime_t assert_at; /* ACTIVE: may answer a worse one again */
 	monotime_t conflict_at; /* may be noted again */
 	uint32_t backoff_ms;
-	/* its place among the timers */
-	monotime_t at;
-	uint16_t heap; /* index, or VR_NOT_QUEUED */
 	/* the master as heard */
 	bool has_master;
 	uint8_t master[16];
@@ -111,7 +112,8 @@ struct vr {
 	uint8_t acts[VR_GROUPS_MAX]; /* VR_ACT_* of this step */
 	bool acted;
 	bool settling;
-	uint16_t heap[VR_SLOTS]; /* ids, the earliest first */
+	struct vr_alarm heap[VR_SLOTS]; /* the earliest first */
+	uint16_t place[VR_SLOTS]; /* by id: index in heap + 1; 0 = none */
 	uint16_t n_heap;
 	uint16_t n; /* slots that were ever used */
 	uint16_t latest[256]; /* by number: the slot that got it last */
@@ -157,6 +159,7 @@ int64_t vr_skew_us(const struct vr_r *);
 int64_t vr_down_us(const struct vr_r *);
 monotime_t vr_next_advert(const struct vr *, const struct vr_r *);
 void vr_listen(struct vr *, struct vr_r *); /* restarts master-down */
+monotime_t vr_deadline(const struct vr *, const struct vr_r *); /* the next */
 void vr_queue(struct vr *, struct vr_r *); /* by its deadlines */
 struct vr_r *vr_due(struct vr *); /* the first that is due, or NULL */
 void vr_arm(struct vr *);

@@ -94,7 +94,7 @@ vr_status(const struct vr *v, uint16_t id, struct vr_status *s)
 	s->master_priority = r->master_priority;
 	s->interval_ms = (uint32_t)(vr_interval_us(r) / 1000);
 	s->master_interval_ms = (uint32_t)(r->master_us / 1000);
-	s->next = r->at;
+	s->next = vr_deadline(v, r);
 	s->sent = r->sent;
 	s->received = r->received;
 	s->farewells_sent = r->farewells_sent;

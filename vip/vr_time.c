@@ -68,61 +68,61 @@ vr_listen(struct vr *v, struct vr_r *r)
 }
 
 static bool
-before(const struct vr *v, uint16_t a, uint16_t b)
+before(const struct vr_alarm *a, const struct vr_alarm *b)
 {
-	int64_t x = v->r[a].at.us, y = v->r[b].at.us;
-
-	return x < y || (x == y && a < b);
+	return a->at.us < b->at.us || (a->at.us == b->at.us && a->id < b->id);
 }
 
 static void
-put(struct vr *v, uint16_t slot, uint16_t id)
+put(struct vr *v, uint16_t i, struct vr_alarm a)
 {
-	v->heap[slot] = id;
-	v->r[id].heap = slot;
+	v->heap[i] = a;
+	v->place[a.id] = (uint16_t)(i + 1);
 }
 
 static void
 sift_up(struct vr *v, uint16_t i)
 {
-	uint16_t id = v->heap[i];
+	struct vr_alarm a = v->heap[i];
 
-	while (i > 0 && before(v, id, v->heap[(i - 1) / 2])) {
+	while (i > 0 && before(&a, &v->heap[(i - 1) / 2])) {
 		put(v, i, v->heap[(i - 1) / 2]);
 		i = (i - 1) / 2;
 	}
-	put(v, i, id);
+	put(v, i, a);
 }
 
 static void
 sift_down(struct vr *v, uint16_t i)
 {
-	uint16_t id = v->heap[i], c;
+	struct vr_alarm a = v->heap[i];
+	uint16_t c;
 
 	while ((c = 2 * i + 1) < v->n_heap) {
-		if (c + 1 < v->n_heap && before(v, v->heap[c + 1], v->heap[c]))
+		if (c + 1 < v->n_heap && before(&v->heap[c + 1], &v->heap[c]))
 			c++;
-		if (!before(v, v->heap[c], id))
+		if (!before(&v->heap[c], &a))
 			break;
 		put(v, i, v->heap[c]);
 		i = c;
 	}
-	put(v, i, id);
+	put(v, i, a);
 }
 
 static void
-unqueue(struct vr *v, struct vr_r *r)
+unqueue(struct vr *v, uint16_t id)
 {
-	uint16_t i = r->heap, last;
+	uint16_t i = (uint16_t)(v->place[id] - 1);
+	struct vr_alarm last;
 
-	ASSERT(i < v->n_heap && v->heap[i] == r->id);
-	r->heap = VR_NOT_QUEUED;
+	ASSERT(i < v->n_heap && v->heap[i].id == id);
+	v->place[id] = 0;
 	last = v->heap[--v->n_heap];
 	if (i == v->n_heap)
 		return;
 	put(v, i, last);
 	sift_up(v, i);
-	sift_down(v, v->r[last].heap);
+	sift_down(v, (uint16_t)(v->place[last.id] - 1));
 }
 
 /* A deadline that lies in the past was seen, and is none any more. */
@@ -132,8 +132,8 @@ future(const struct vr *v, monotime_t at)
 	return mt_before(v->now, at) ? at : MT_NEVER;
 }
 
-static monotime_t
-deadline(const struct vr *v, const struct vr_r *r)
+monotime_t
+vr_deadline(const struct vr *v, const struct vr_r *r)
 {
 	monotime_t at = r->release_at;
 
@@ -151,44 +151,50 @@ deadline(const struct vr *v, const struct vr_r *r)
 	return at;
 }
 
+/*
+ * A deadline that moves away, as that of a master with each of its adverts,
+ * leaves the alarm where it is: the router is looked at then, and queued anew.
+ */
 void
 vr_queue(struct vr *v, struct vr_r *r)
 {
-	monotime_t at = deadline(v, r);
+	monotime_t at = vr_deadline(v, r);
+	uint16_t place = v->place[r->id];
+	struct vr_alarm *a;
 
 	if (at.us == INT64_MAX) {
-		r->at = at;
-		if (r->heap != VR_NOT_QUEUED)
-			unqueue(v, r);
+		if (place != 0)
+			unqueue(v, r->id);
 		return;
 	}
-	if (r->heap == VR_NOT_QUEUED) {
+	if (place == 0) {
 		ASSERT(v->n_heap < VR_SLOTS);
-		r->at = at;
-		put(v, v->n_heap++, r->id);
-		sift_up(v, r->heap);
-	} else if (at.us != r->at.us) {
-		r->at = at;
-		sift_up(v, r->heap);
-		sift_down(v, r->heap);
+		put(v, v->n_heap, (struct vr_alarm){at, r->id});
+		sift_up(v, v->n_heap++);
+		return;
+	}
+	a = &v->heap[place - 1];
+	if (mt_before(at, a->at)) {
+		a->at = at;
+		sift_up(v, (uint16_t)(place - 1));
+	} else if (vr_due_at(v, a->at)) {
+		a->at = at;
+		sift_down(v, (uint16_t)(place - 1));
 	}
 }
 
 struct vr_r *
 vr_due(struct vr *v)
 {
-	struct vr_r *r;
-
-	if (v->n_heap == 0)
+	if (v->n_heap == 0 || !vr_due_at(v, v->heap[0].at))
 		return NULL;
-	r = &v->r[v->heap[0]];
-	return vr_due_at(v, r->at) ? r : NULL;
+	return &v->r[v->heap[0].id];
 }
 
 void
 vr_arm(struct vr *v)
 {
-	monotime_t at = v->n_heap > 0 ? v->r[v->heap[0]].at : MT_NEVER;
+	monotime_t at = v->n_heap > 0 ? v->heap[0].at : MT_NEVER;
 
 	if (mt_before(at, v->armed)) {
 		v->armed = at;
