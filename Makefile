@@ -44,6 +44,7 @@ CODEC := \
 	src/conf_print.c \
 	src/conf_arbiter.c \
 	src/conf_check_router.c \
+	src/conf_merge.c \
 	src/conf_print_router.c \
 	src/conf_router.c \
 	src/conf_print_arbiter.c \
@@ -144,6 +145,7 @@ NODE := \
 	src/node_vr_adv.c \
 	src/node_vr_event.c \
 	src/node_vr_peer.c \
+	src/node_vr_reload.c \
 	src/node_net.c \
 	src/node_note.c \
 	src/node_session.c \

@@ -88,6 +88,7 @@ struct conf_address {
 	uint16_t router; /* derived: the one that has it; UINT16_MAX = none */
 	uint16_t service; /* derived: as router */
 	bool share; /* both nodes answer for it, each some of its clients */
+	bool leaving; /* see conf_merge */
 	int line, col;
 };
 
@@ -171,6 +172,7 @@ struct conf_router {
 	uint8_t vrid; /* CARP: vhid; 0 = not given */
 	uint8_t family; /* derived: 4 or 6, of the addresses and the adverts */
 	uint16_t id; /* index in routers[] */
+	bool leaving; /* see conf_merge */
 	/* Of the adverts; "" = that of the addresses, filled in. */
 	char ifname[16];
 	/* Indexes in addresses[], in the order of the adverts. */
@@ -266,6 +268,9 @@ struct conf {
 	uint8_t n_nodes;
 	uint16_t n_volumes, n_addresses, n_services, n_lockspaces;
 	uint16_t n_routers, n_tracks;
+	/* derived: the interfaces of routers, each once */
+	char router_ifs[HAD_ROUTER_IFS_MAX][16];
+	uint16_t n_router_ifs;
 	/*
 	 * XXH3-64 of the file's bytes.  The nodes compare it; filled in by
 	 * conf_parse.
@@ -359,6 +364,12 @@ const struct conf_router *conf_router_named(const struct conf *, const char *);
 uint8_t conf_router_rank(const struct conf_router *, uint8_t node);
 /* Its source address there; NULL: the interface's own. */
 const uint8_t *conf_router_source(const struct conf_router *, uint8_t node);
+/* A place in routers[] or addresses[] that a reload has emptied: "". */
+static inline bool
+conf_is_hole(const char *name)
+{
+	return name[0] == '\0';
+}
 /* Held by election, by no service. */
 bool conf_router_elected(const struct conf_router *);
 /*
@@ -366,5 +377,23 @@ bool conf_router_elected(const struct conf_router *);
  * file's after its last advert: 3 intervals of the fastest; 0 = none elected.
  */
 uint32_t conf_router_down_ms(const struct conf *);
+
+/*
+ * A reload: next as a running daemon takes it over.  What routers and addresses
+ * have in common with running keeps its place there (a router is known by its
+ * interface, family and number), so that an index means the same before and
+ * after.  What next has not is kept as leaving; conf_drop makes a hole of its
+ * place, for another to fill, once nothing of it is left.
+ */
+struct conf_merge {
+	unsigned added, removed, changed, kept; /* routers */
+	unsigned addrs_added, addrs_removed;
+	char names[256]; /* ": +a -b ~c", as many as fit */
+};
+/* out is filled; 0, or -1 and why, and then what it holds means nothing. */
+int conf_merge(struct conf *out, const struct conf *running,
+    const struct conf *next, struct conf_merge *, char *why, size_t size);
+void conf_drop_router(struct conf *, uint16_t);
+void conf_drop_address(struct conf *, uint16_t);
 
 #endif

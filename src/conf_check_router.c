@@ -310,6 +310,26 @@ check_pair(struct conf_checker *k, const struct conf_router *r,
 		    o->name, o->line, o->ifname);
 }
 
+/* Interfaces are numbered in the order of the file. */
+static void
+number_interface(struct conf_checker *k, const struct conf_router *r)
+{
+	struct conf *c = k->c;
+	uint16_t i;
+
+	for (i = 0; i < c->n_router_ifs; i++)
+		if (strcmp(c->router_ifs[i], r->ifname) == 0)
+			return;
+	if (i == HAD_ROUTER_IFS_MAX)
+		CONF_AT(k, r,
+		    "router %s: got interface %s, expected routers on at most "
+		    "%d interfaces",
+		    r->name, r->ifname, HAD_ROUTER_IFS_MAX);
+	else
+		memcpy(c->router_ifs[c->n_router_ifs++], r->ifname,
+		    sizeof(c->router_ifs[0]));
+}
+
 static void
 check_router(struct conf_checker *k, struct conf_router *r)
 {
@@ -327,6 +347,7 @@ check_router(struct conf_checker *k, struct conf_router *r)
 	if (r->n_addrs > 0 && r->service != UINT16_MAX)
 		check_bound(k, r);
 	number_group(k, r);
+	number_interface(k, r);
 	for (i = 0; i < r->id; i++)
 		check_pair(k, r, &k->c->routers[i]);
 }
@@ -362,6 +383,7 @@ conf_check_routers(struct conf_checker *k)
 
 	for (i = 0; i < c->n_addresses; i++)
 		c->addresses[i].router = UINT16_MAX;
+	c->n_router_ifs = 0;
 	for (i = 0; i < c->n_routers; i++) {
 		c->routers[i].id = i;
 		check_router(k, &c->routers[i]);
@@ -421,7 +443,7 @@ conf_router_down_ms(const struct conf *c)
 	for (uint16_t i = 0; i < c->n_routers; i++) {
 		const struct conf_router *r = &c->routers[i];
 
-		if (conf_router_elected(r) &&
+		if (conf_router_elected(r) && !conf_is_hole(r->name) &&
 		    (least == 0 || 3 * r->interval_ms < least))
 			least = 3 * r->interval_ms;
 	}

@@ -390,6 +390,8 @@ cb_tick(void *ctx, monotime_t now)
 		return;
 	}
 	save_status(d, now);
+	if (d->begun)
+		drive_vr_tidy(d);
 	if (d->watchdog_us > 0)
 		sd_notify(0, "WATCHDOG=1");
 	loop_timer_at(d->tick, mt_add_ms(now, d->stopping ? 10 : TICK_MS));

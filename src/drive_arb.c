@@ -401,7 +401,8 @@ probe_services(struct drive *d)
 	for (uint16_t i = 0; i < d->conf->n_addresses; i++) {
 		const struct conf_address *a = &d->conf->addresses[i];
 
-		if (d->status->vip.addrs[i].state != VIP_OFF)
+		if (d->status->vip.addrs[i].state != VIP_OFF ||
+		    conf_is_hole(a->name))
 			continue;
 		ask(d, a->ifname, a->addr);
 		if (++asked == PROBE_ADDRS)

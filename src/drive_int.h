@@ -110,7 +110,7 @@ struct drive {
 	struct vip_announce *announce;
 	/* Virtual routers; NULL: there are none. */
 	struct vip_guard *router_guard;
-	struct vrs *vrs;
+	struct vrs *vrs, *vrs_old; /* old: until drive_vr_drain */
 	struct vrm *vrm; /* NULL: no router has a virtual mac */
 	struct vru *vru;
 	struct log_limit vru_limit;
@@ -176,6 +176,8 @@ void drive_self_fence(void *ctx, const char *why);
 /* drive_vip.c */
 int drive_vip_new(struct drive *);
 void drive_vip_free(struct drive *, bool remove);
+/* The configuration has other routers: 0, or -1 and all is as it was. */
+int drive_vip_remake(struct drive *, char *err, size_t size);
 void drive_addr_add(void *ctx, uint16_t id);
 void drive_addr_del(void *ctx, uint16_t id);
 void drive_lease(
@@ -187,6 +189,10 @@ int drive_vr_new(struct drive *, const struct vip_addr_conf *, uint16_t n,
     char *err, size_t size);
 void drive_vr_free(struct drive *, bool remove);
 void drive_vr_tracks(struct drive *);
+int drive_vr_remake(struct drive *, const struct vip_addr_conf *, uint16_t n,
+    char *err, size_t size);
+void drive_vr_drain(struct drive *);
+void drive_vr_tidy(struct drive *); /* now and then */
 void drive_vr_place(
     const struct drive *, uint16_t address, struct vip_addr_conf *);
 void drive_vr_carrier(struct drive *, const char *ifname, bool up);

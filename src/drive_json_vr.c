@@ -57,6 +57,10 @@ drive_json_address_list(struct drive *d, monotime_t now)
 		json_t *o = json_object();
 		char text[80];
 
+		if (conf_is_hole(a->name)) {
+			json_decref(o);
+			continue;
+		}
 		put_s(o, "name", s->name);
 		snprintf(text, sizeof(text), "%s/%u", a->addr, a->prefix);
 		put_s(o, "address", text);

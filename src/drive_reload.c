@@ -31,57 +31,6 @@ level_service(struct conf_service *new, const struct conf_service *old)
 	}
 }
 
-/* Is it the same router, with the same addresses? */
-static bool
-same_router(const struct conf_router *a, const struct conf_router *b)
-{
-	return strcmp(a->name, b->name) == 0 && a->proto == b->proto &&
-	       a->vrid == b->vrid && a->family == b->family &&
-	       a->service == b->service && a->n_addrs == b->n_addrs &&
-	       memcmp(a->addrs, b->addrs, a->n_addrs * sizeof(a->addrs[0])) ==
-		   0 &&
-	       strcmp(a->ifname, b->ifname) == 0 &&
-	       a->virtual_mac == b->virtual_mac &&
-	       a->no_accept == b->no_accept && a->n_unicast == b->n_unicast &&
-	       memcmp(a->unicast, b->unicast, sizeof(a->unicast)) == 0;
-}
-
-/* Its carrier is known already. */
-static bool
-is_watched(const struct conf *old, const char *ifname)
-{
-	for (uint16_t i = 0; i < old->n_addresses; i++)
-		if (strcmp(old->addresses[i].ifname, ifname) == 0)
-			return true;
-	for (uint16_t i = 0; i < old->n_tracks; i++)
-		if (old->tracks[i].type == CONF_TRACK_INTERFACE &&
-		    strcmp(old->tracks[i].what, ifname) == 0)
-			return true;
-	return false;
-}
-
-/*
- * Routers may change in everything but who they are and what they hold.  The
- * lease of the guard follows from the fastest of them, so that has to stay.
- */
-static void
-level_routers(struct conf *new, const struct conf *old)
-{
-	if (new->n_routers != old->n_routers ||
-	    conf_router_down_ms(new) != conf_router_down_ms(old))
-		return;
-	for (uint16_t i = 0; i < new->n_routers; i++)
-		if (!same_router(&new->routers[i], &old->routers[i]))
-			return;
-	for (uint16_t i = 0; i < new->n_tracks; i++)
-		if (new->tracks[i].type == CONF_TRACK_INTERFACE &&
-		    !is_watched(old, new->tracks[i].what))
-			return;
-	memcpy(new->routers, old->routers, sizeof(new->routers));
-	memcpy(new->tracks, old->tracks, sizeof(new->tracks));
-	new->n_tracks = old->n_tracks;
-}
-
 /*
  * The printed form is compared: it leaves out where things stand in the file
  * and how they were written.
@@ -104,29 +53,54 @@ same(const struct conf *a, const struct conf *b,
 	return equal;
 }
 
-/* The routers and what they track; what did not change keeps its state. */
+/* What conf_merge made, or what was before it. */
 static void
-apply_routers(struct drive *d, const struct conf *from)
+put_routers(struct conf *to, const struct conf *from)
 {
-	struct nd_event e = {.type = ND_EV_VR_RELOAD};
-	struct conf_track *old;
-	struct conf *to = d->conf;
-
-	if (memcmp(to->routers, from->routers, sizeof(to->routers)) == 0 &&
-	    memcmp(to->tracks, from->tracks, sizeof(to->tracks)) == 0)
-		return;
-	old = calloc(HAD_TRACKS_MAX, sizeof(*old));
-	if (old == NULL)
-		fatal("configuration");
-	memcpy(old, to->tracks, sizeof(to->tracks));
-	e.u.reload.tracks = old;
-	e.u.reload.n_tracks = to->n_tracks;
+	memcpy(to->addresses, from->addresses, sizeof(to->addresses));
 	memcpy(to->routers, from->routers, sizeof(to->routers));
 	memcpy(to->tracks, from->tracks, sizeof(to->tracks));
+	memcpy(to->router_ifs, from->router_ifs, sizeof(to->router_ifs));
+	to->n_addresses = from->n_addresses;
+	to->n_routers = from->n_routers;
 	to->n_tracks = from->n_tracks;
+	to->n_router_ifs = from->n_router_ifs;
+}
+
+/*
+ * The drivers first: closed before an address can appear, and with all that
+ * leaves.  Then the node, and what did not change keeps its state.
+ */
+static int
+apply_routers(struct drive *d, const struct conf *from, char *text, size_t size)
+{
+	struct nd_event e = {.type = ND_EV_VR_RELOAD};
+	struct conf *old = calloc(1, sizeof(*old));
+	struct nd_vr *vr = nd_reload_new(d->nd, from);
+	char err[256] = "no memory";
+
+	if (old != NULL) {
+		*old = *d->conf;
+		put_routers(d->conf, from);
+	}
+	if (old == NULL || vr == NULL ||
+	    drive_vip_remake(d, err, sizeof(err)) < 0) {
+		snprintf(
+		    text, size, "%s; the running configuration stays", err);
+		if (old != NULL)
+			put_routers(d->conf, old);
+		nd_reload_free(vr);
+		free(old);
+		return -1;
+	}
+	e.u.reload.tracks = old->tracks;
+	e.u.reload.n_tracks = old->n_tracks;
+	e.u.reload.vr = vr;
 	drive_step(d, &e);
+	drive_vr_drain(d);
 	drive_vr_tracks(d);
 	free(old);
+	return 0;
 }
 
 static void
@@ -159,73 +133,138 @@ load(const struct drive *d, struct conf *new, char *text, size_t size)
 	return 0;
 }
 
-/* flat becomes new but for what can be applied. */
+/* What is compared: all but the routers, which conf_merge compares. */
 static void
-flatten(struct conf *flat, const struct conf *new, const struct conf *old)
+cut(struct conf *c)
+{
+	c->n_addresses = c->n_routers = c->n_tracks = 0;
+}
+
+/* flat becomes new but for what can be applied, old what it was. */
+static void
+flatten(struct conf *flat, struct conf *old, const struct conf *new,
+    const struct conf *running)
 {
 	*flat = *new;
+	*old = *running;
+	cut(flat);
+	cut(old);
 	for (unsigned i = 0; i < flat->n_services && i < old->n_services; i++)
 		level_service(&flat->services[i], &old->services[i]);
 	for (unsigned i = 0; i < flat->n_lockspaces && i < old->n_lockspaces;
 	     i++)
 		memcpy(flat->lockspaces[i].group, old->lockspaces[i].group,
 		    sizeof(flat->lockspaces[i].group));
-	level_routers(flat, old);
 }
 
+/* What is refused; 0, or -1 and why. */
 static int
-reload(struct drive *d, bool dry_run, char *text, size_t size)
+check(const struct conf *flat, const struct conf *old, char *text, size_t size)
 {
-	struct conf *new = calloc(1, sizeof(*new));
-	struct conf *flat = calloc(1, sizeof(*flat));
-	int result = -1;
-
-	if (new == NULL || flat == NULL) {
-		snprintf(text, size, "no memory");
-		goto out;
-	}
-	if (load(d, new, text, size) < 0)
-		goto out;
-	flatten(flat, new, d->conf);
 	/*
 	 * The cores were made for them, and until the other node has them, too,
 	 * the two would decide on each other by different rules.
 	 */
-	if (!same(flat, d->conf, conf_print_arbiters)) {
+	if (!same(flat, old, conf_print_arbiters)) {
 		snprintf(text, size,
 		    "the file changes what decides on a silent peer (timers, "
 		    "silent peer, witness, lock disks, watchdog, pings, self "
 		    "fence, fences, domains of links), which a running daemon "
 		    "keeps: while both nodes are well restart had, on the "
 		    "standby node first; the running configuration stays");
-		goto out;
+		return -1;
 	}
-	if (!same(flat, d->conf, conf_print)) {
+	if (!same(flat, old, conf_print)) {
 		snprintf(text, size,
 		    "the file changes more than a running daemon can take "
 		    "over (services' commands, checks, timeouts, mount "
-		    "options, preferences, groups of lockspaces, and of "
-		    "routers all but their protocol, addresses, shortest "
-		    "interval, interface, virtual mac and peers): restart "
-		    "had, on the standby node first; the running "
-		    "configuration stays");
-		goto out;
+		    "options, preferences, groups of lockspaces, and routers "
+		    "with their addresses): restart had, on the standby node "
+		    "first; the running configuration stays");
+		return -1;
 	}
-	if (same(new, d->conf, conf_print))
+	return 0;
+}
+
+static bool
+any(const struct conf_merge *m)
+{
+	return m->added + m->removed + m->changed + m->addrs_added +
+		   m->addrs_removed >
+	       0;
+}
+
+static void
+say(const struct conf_merge *m, bool dry_run, char *text, size_t size)
+{
+	int n = snprintf(
+	    text, size, "%s", dry_run ? "it would be applied" : "applied");
+
+	if (any(m))
+		n += snprintf(text + n, size - (size_t)n,
+		    ": routers %u added, %u removed, %u changed, %u kept; "
+		    "addresses %u added, %u removed%s",
+		    m->added, m->removed, m->changed, m->kept, m->addrs_added,
+		    m->addrs_removed, m->names);
+	if (dry_run)
+		snprintf(text + n, size - (size_t)n,
+		    "; nothing %sis interrupted",
+		    m->removed + m->addrs_removed > 0 ? "else " : "");
+}
+
+struct confs {
+	struct conf new, flat, old, merged;
+};
+
+static int
+reload_with(
+    struct drive *d, struct confs *c, bool dry_run, char *text, size_t size)
+{
+	struct conf_merge m;
+	char why[256];
+
+	if (load(d, &c->new, text, size) < 0)
+		return -1;
+	flatten(&c->flat, &c->old, &c->new, d->conf);
+	if (check(&c->flat, &c->old, text, size) < 0)
+		return -1;
+	if (conf_merge(&c->merged, d->conf, &c->new, &m, why, sizeof(why)) <
+	    0) {
+		snprintf(
+		    text, size, "%s; the running configuration stays", why);
+		return -1;
+	}
+	/* As they are, services and lockspaces included. */
+	c->flat = c->new;
+	cut(&c->flat);
+	if (!any(&m) && same(&c->flat, &c->old, conf_print))
 		snprintf(text, size, "nothing changed");
 	else
-		snprintf(text, size, "%s",
-		    dry_run ? "it would be applied; nothing is interrupted"
-			    : "applied");
-	if (!dry_run) {
-		apply(d->conf, new);
-		if (new->n_routers > 0)
-			apply_routers(d, new);
+		say(&m, dry_run, text, size);
+	if (dry_run)
+		return 0;
+	if (any(&m) && apply_routers(d, &c->merged, text, size) < 0)
+		return -1;
+	apply(d->conf, &c->merged);
+	return 0;
+}
+
+static int
+reload(struct drive *d, bool dry_run, char *text, size_t size)
+{
+	struct confs *c;
+	int result = -1;
+
+	if (!d->begun) {
+		snprintf(text, size, "had is starting, try again");
+		return -1;
 	}
-	result = 0;
-out:
-	free(new);
-	free(flat);
+	c = calloc(1, sizeof(*c));
+	if (c == NULL)
+		snprintf(text, size, "no memory");
+	else
+		result = reload_with(d, c, dry_run, text, size);
+	free(c);
 	return result;
 }
 

@@ -155,14 +155,14 @@ fill(const struct drive *d, struct all_addrs *l)
 			    16);
 }
 
+static const struct vip_addr_cb addr_cb = {
+    .stripped = cb_stripped, .carrier = cb_carrier};
+static const struct vip_announce_cb announce_cb = {.conflict = cb_conflict};
+
 static int
 make(struct drive *d, const struct all_addrs *l, char *err, size_t size)
 {
-	static const struct vip_addr_cb addr_cb = {
-	    .stripped = cb_stripped, .carrier = cb_carrier};
 	static const struct vip_guard_cb guard_cb = {.flushed = cb_flushed};
-	static const struct vip_announce_cb announce_cb = {
-	    .conflict = cb_conflict};
 	struct vip_guard_conf gc = {.addrs = l->services,
 	    .n = l->n,
 	    .ifnames = l->watch,
@@ -188,6 +188,51 @@ make(struct drive *d, const struct all_addrs *l, char *err, size_t size)
 		d->announce = vip_announce_new(
 		    d->event, l->all, l->n, &announce_cb, d, err, size);
 	return l->n == 0 || d->announce != NULL ? 0 : -1;
+}
+
+/* What the new watchers have seen is told by them, soon. */
+static int
+remake(struct drive *d, const struct all_addrs *l, char *err, size_t size)
+{
+	struct vip_addr *addr = d->addr;
+	struct vip_announce *announce = d->announce;
+
+	d->announce = NULL;
+	d->addr = vip_addr_new(d->event, l->all, l->n, l->watch, l->n_watch,
+	    &addr_cb, d, err, size);
+	if (d->addr != NULL && l->n > 0)
+		d->announce = vip_announce_new(
+		    d->event, l->all, l->n, &announce_cb, d, err, size);
+	if (d->addr == NULL || (l->n > 0 && d->announce == NULL) ||
+	    drive_vr_remake(d, l->routers, l->n, err, size) < 0) {
+		vip_addr_free(d->addr);
+		if (d->announce != NULL)
+			vip_announce_free(d->announce);
+		d->addr = addr;
+		d->announce = announce;
+		return -1;
+	}
+	vip_addr_adopt(d->addr, addr);
+	vip_addr_free(addr);
+	if (announce != NULL)
+		vip_announce_free(announce);
+	return 0;
+}
+
+int
+drive_vip_remake(struct drive *d, char *err, size_t size)
+{
+	struct all_addrs *l = calloc(1, sizeof(*l));
+	int r;
+
+	if (l == NULL) {
+		snprintf(err, size, "no memory");
+		return -1;
+	}
+	fill(d, l);
+	r = remake(d, l, err, size);
+	free(l);
+	return r;
 }
 
 int

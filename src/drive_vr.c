@@ -151,6 +151,7 @@ drive_vr_place(const struct drive *d, uint16_t id, struct vip_addr_conf *a)
 	a->has_mac = true;
 }
 
+/* One that is there already stays. */
 static int
 make_macs(struct drive *d, char *err, size_t size)
 {
@@ -162,13 +163,14 @@ make_macs(struct drive *d, char *err, size_t size)
 		any = any || d->conf->routers[i].virtual_mac;
 	if (!any)
 		return 0;
-	d->vrm = vrm_new(d->event, &cb, d, err, size);
+	if (d->vrm == NULL)
+		d->vrm = vrm_new(d->event, &cb, d, err, size);
 	if (d->vrm == NULL)
 		return -1;
 	for (uint16_t i = 0; i < d->conf->n_routers; i++) {
 		const struct conf_router *r = &d->conf->routers[i];
 
-		if (!r->virtual_mac)
+		if (!r->virtual_mac || r->leaving)
 			continue;
 		drive_vr_place(d, r->addrs[0], &place);
 		if (vrm_add(d->vrm, r->ifname, place.ifname, place.mac,
@@ -179,30 +181,44 @@ make_macs(struct drive *d, char *err, size_t size)
 	return 0;
 }
 
+/* The interfaces to guard: those of routers, and this node's links. */
+static uint16_t
+guarded(const struct drive *d, char names[][16])
+{
+	uint16_t n = nd_vr_ifaces(d->conf, names);
+
+	for (unsigned l = 0; l < d->me->n_links; l++) {
+		unsigned k = 0;
+
+		while (k < n && strcmp(names[k], d->me->links[l].ifname) != 0)
+			k++;
+		if (k == n)
+			memcpy(names[n++], d->me->links[l].ifname, 16);
+	}
+	return n;
+}
+
 static int
 make_guard(struct drive *d, const struct vip_addr_conf *addrs, uint16_t n,
     char *err, size_t size)
 {
 	static const struct vip_guard_cb cb = {.flushed = cb_flushed};
 	char names[VR_IFS_MAX + HAD_LINKS_MAX][16];
-	uint16_t n_names = nd_vr_ifaces(d->conf, names);
 	struct vip_guard_conf gc = {.addrs = addrs,
 	    .n = n,
 	    .ifnames = (const char(*)[16])names,
+	    .n_ifnames = guarded(d, names),
 	    .class = VIP_GUARD_ROUTER};
 
-	for (unsigned l = 0; l < d->me->n_links; l++) {
-		unsigned k = 0;
-
-		while (k < n_names &&
-		       strcmp(names[k], d->me->links[l].ifname) != 0)
-			k++;
-		if (k == n_names)
-			memcpy(names[n_names++], d->me->links[l].ifname, 16);
+	if (d->router_guard == NULL) {
+		d->router_guard =
+		    vip_guard_new(d->event, &gc, &cb, d, err, size);
+		return d->router_guard != NULL ? 0 : -1;
 	}
-	gc.n_ifnames = n_names;
-	d->router_guard = vip_guard_new(d->event, &gc, &cb, d, err, size);
-	return d->router_guard != NULL ? 0 : -1;
+	if (vip_guard_reload(d->router_guard, &gc) == 0)
+		return 0;
+	snprintf(err, size, "guard: %s", vip_guard_error(d->router_guard));
+	return -1;
 }
 
 static int
@@ -216,8 +232,7 @@ make_sockets(struct drive *d, char *err, size_t size)
 	struct vrs_conf vc = {.ifaces = ifaces,
 	    .n_ifaces = nd_vr_ifaces(d->conf, names),
 	    .peers = peers,
-	    .own = own,
-	    .n_own = d->conf->n_addresses};
+	    .own = own};
 
 	memset(ifaces, 0, sizeof(ifaces));
 	memset(peers, 0, sizeof(peers));
@@ -225,17 +240,25 @@ make_sockets(struct drive *d, char *err, size_t size)
 	for (uint16_t x = 0; x < vc.n_ifaces; x++)
 		memcpy(ifaces[x].name, names[x], 16);
 	for (uint16_t i = 0; i < d->conf->n_addresses; i++) {
-		own[i].family = d->conf->addresses[i].family;
-		memcpy(own[i].bytes, d->conf->addresses[i].bytes, 16);
-		own[i].iface = VRS_NO_IFACE;
+		const struct conf_address *a = &d->conf->addresses[i];
+		struct vrs_addr *o = &own[vc.n_own];
+
+		if (conf_is_hole(a->name))
+			continue;
+		vc.n_own++;
+		o->family = a->family;
+		memcpy(o->bytes, a->bytes, 16);
+		o->iface = VRS_NO_IFACE;
 		for (uint16_t x = 0; x < vc.n_ifaces; x++)
-			if (strcmp(names[x], d->conf->addresses[i].ifname) == 0)
-				own[i].iface = x;
+			if (strcmp(names[x], a->ifname) == 0)
+				o->iface = x;
 	}
 	for (uint16_t i = 0; i < d->conf->n_routers; i++) {
 		const struct conf_router *r = &d->conf->routers[i];
 		uint16_t x = 0;
 
+		if (conf_is_hole(r->name))
+			continue;
 		while (strcmp(names[x], r->ifname) != 0)
 			x++;
 		ifaces[x].want4 = ifaces[x].want4 || r->family == 4;
@@ -292,6 +315,118 @@ drive_vr_new(struct drive *d, const struct vip_addr_conf *addrs, uint16_t n,
 	return 0;
 }
 
+/*
+ * An interface that lacks the address of a family would hold all routers that
+ * are on it, those that run included.
+ */
+static int
+check_sources(const struct drive *d, char *err, size_t size)
+{
+	for (uint16_t i = 0; i < d->conf->n_routers; i++) {
+		const struct conf_router *r = &d->conf->routers[i];
+		const struct vrs_iface *f;
+		uint16_t x = 0;
+
+		if (conf_is_hole(r->name) || r->leaving ||
+		    conf_router_source(r, d->self) != NULL ||
+		    !nd_router_left(d->nd, i))
+			continue;
+		while (strcmp(d->conf->router_ifs[x], r->ifname) != 0)
+			x++;
+		f = vrs_iface(d->vrs, x);
+		if (!f->exists || (r->family == 4 ? f->has4 : f->has6))
+			continue;
+		snprintf(err, size,
+		    "router %s: interface %s has no IPv%u address to send from",
+		    r->name, r->ifname, r->family);
+		return -1;
+	}
+	return 0;
+}
+
+/*
+ * Routers and addresses are others now.  The sockets that were in use are kept
+ * until the node knows, see drive_vr_drain.
+ */
+int
+drive_vr_remake(struct drive *d, const struct vip_addr_conf *addrs, uint16_t n,
+    char *err, size_t size)
+{
+	struct vrs *old = d->vrs;
+
+	if (d->router_guard == NULL) {
+		if (drive_vr_new(d, addrs, n, err, size) == 0)
+			return 0;
+		drive_vr_free(d, true);
+		return -1;
+	}
+	ASSERT(d->vrs_old == NULL);
+	d->vrs = NULL;
+	if (make_sockets(d, err, size) < 0 || check_sources(d, err, size) < 0 ||
+	    make_guard(d, addrs, n, err, size) < 0) {
+		vrs_free(d->vrs);
+		d->vrs = old;
+		return -1;
+	}
+	d->vrs_old = old;
+	/* As when it starts: one that cannot be made is a warning. */
+	if (make_macs(d, err, size) < 0)
+		log_warnx("routers: virtual mac: %s", err);
+	return 0;
+}
+
+/* What came in by the sockets before is not lost. */
+void
+drive_vr_drain(struct drive *d)
+{
+	if (d->vrs_old == NULL)
+		return;
+	vrs_read(d->vrs_old);
+	vrs_free(d->vrs_old);
+	d->vrs_old = NULL;
+}
+
+/* What left has left: its places are free, and its interfaces go. */
+void
+drive_vr_tidy(struct drive *d)
+{
+	struct conf *c = d->conf;
+	struct vip_addr_conf place;
+	char err[256] = "";
+	bool left = false;
+
+	for (uint16_t i = c->n_routers; i-- > 0;) {
+		const struct conf_router *r = &c->routers[i];
+		bool gone = r->leaving && nd_router_left(d->nd, i);
+
+		for (uint8_t k = 0; gone && k < r->n_addrs; k++)
+			gone = !conf_router_elected(r) ||
+			       nd_address_left(d->nd, r->addrs[k]);
+		if (!gone)
+			continue;
+		left = true;
+		if (r->virtual_mac && d->vrm != NULL) {
+			vrm_name(place.ifname, r->vrid, r->family, r->id);
+			(void)vrm_del(d->vrm, place.ifname);
+		}
+		for (uint8_t k = 0; k < r->n_addrs; k++)
+			if (c->addresses[r->addrs[k]].leaving)
+				conf_drop_address(c, r->addrs[k]);
+		conf_drop_router(c, i);
+	}
+	for (uint16_t i = c->n_addresses; i-- > 0;)
+		if (c->addresses[i].leaving && nd_address_left(d->nd, i) &&
+		    !c->routers[c->addresses[i].router].leaving) {
+			left = true;
+			conf_drop_address(c, i);
+		}
+	if (!left)
+		return;
+	if (drive_vip_remake(d, err, sizeof(err)) < 0)
+		log_warnx("addresses: %s", err);
+	drive_vr_drain(d);
+}
+
 /* The file of each router's password, into the configuration. */
 int
 drive_vr_passwords(struct conf *c)
@@ -333,6 +468,7 @@ drive_vr_free(struct drive *d, bool remove)
 {
 	track_free(d->track);
 	vru_free(d->vru);
+	drive_vr_drain(d);
 	if (d->vrs != NULL)
 		vrs_free(d->vrs);
 	if (d->vrm != NULL)

@@ -75,6 +75,7 @@ enum {
 	HAD_PINGS_MAX = 4,
 	HAD_ROUTER_ADDRESSES_MAX = 32, /* of one virtual router */
 	HAD_ROUTER_PEERS_MAX = 8, /* unicast */
+	HAD_ROUTER_IFS_MAX = 64, /* interfaces of virtual routers */
 	HAD_TRACKS_MAX = 128,
 	HAD_PASSWORD_MAX = 24, /* CARP: 20 bytes; VRRPv2: 8 */
 	HAD_VALUE_MAX = 256,

@@ -208,13 +208,14 @@ struct nd_event {
 			int32_t value; /* of a file with a weight */
 		} track;
 		/*
-		 * The lent configuration has other priorities, tracks,
-		 * passwords and the like of the same routers: they hold from
-		 * now on, and nothing else changes.  What it tracked before.
+		 * The lent configuration is now what conf_merge made of it and
+		 * another one: its routers come, change and leave, and nothing
+		 * else changes.  What it tracked before; and nd_reload_new's.
 		 */
 		struct {
 			const struct conf_track *tracks; /* lent */
 			uint16_t n_tracks;
+			struct nd_vr *vr; /* the node's from now on */
 		} reload;
 		struct { /* answer to share_serve */
 			uint32_t seq;
@@ -330,6 +331,7 @@ struct nd_disk {
 };
 
 struct nd;
+struct nd_vr;
 /*
  * conf and ops are lent until nd_free; disks has an entry for each volume.
  * NULL if memory is short.
@@ -392,8 +394,18 @@ enum mb_peer nd_verdict(const struct nd *, uint8_t peer);
 uint64_t nd_epoch(const struct nd *);
 
 /*
- * The interfaces that virtual routers of a configuration use, numbered in the
- * order of the file; returns how many.
+ * Memory for the routers of conf, which is what VR_RELOAD will find in the lent
+ * one.  NULL: there is none.
+ */
+struct nd_vr *nd_reload_new(struct nd *, const struct conf *conf);
+void nd_reload_free(struct nd_vr *); /* it was not given to VR_RELOAD */
+/* Nothing is left of a router, or of an address, that leaves. */
+bool nd_router_left(const struct nd *, uint16_t i);
+bool nd_address_left(const struct nd *, uint16_t id);
+
+/*
+ * The interfaces that virtual routers of a configuration use, by their
+ * numbers; returns how many.
  */
 uint16_t nd_vr_ifaces(const struct conf *, char names[VR_IFS_MAX][16]);
 /* false: there are no routers.  i: number in the configuration. */

@@ -276,6 +276,8 @@ nd_arb_outside(const struct nd *nd, uint16_t address)
 {
 	const char *ifname = nd->conf->addresses[address].ifname;
 
+	if (conf_is_hole(nd->conf->addresses[address].name))
+		return false;
 	for (uint8_t l = 0; l < nd->me->n_links; l++)
 		if (strcmp(nd->me->links[l].ifname, ifname) == 0)
 			return false;

@@ -233,7 +233,8 @@ look_at_isolation(const struct nd *nd, struct nd_status *s)
 	bool carrier = false;
 
 	for (uint16_t i = 0; i < nd->conf->n_addresses; i++)
-		carrier |= !nd->no_carrier[i];
+		carrier |= !nd->no_carrier[i] &&
+			   !conf_is_hole(nd->conf->addresses[i].name);
 	for (unsigned l = 0; l < nd->me->n_links; l++)
 		carrier |= nd->carrier[l];
 	if (nd->state != MB_ISOLATED)

@@ -5,8 +5,7 @@
  * An elected address may speak as long as nobody else can have taken it: for
  * three intervals from the last advert that left, because no other machine
  * gives its holder up before.  So every flush of adverts renews the lease of
- * the elected addresses, counted from the adverts of the one that sent the
- * longest ago.
+ * the elected addresses, until the first of the adverts is old.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,19 +13,29 @@
 
 #include "node_vr.h"
 
-/* The clock of another machine may be 2 % faster. */
+/*
+ * How long an advert is good for, by its interval: nobody takes before three of
+ * them, but the clock of another machine may be 2 % faster.
+ */
 static int64_t
-lease_us(uint32_t down_ms)
+good_us(uint32_t down_ms)
 {
 	return (int64_t)down_ms * 1000 * 100 / 102;
+}
+
+/* After this long an address that could not be taken is tried again. */
+enum { MEND_MS = 1000 };
+
+static bool
+elected(const struct conf_address *a)
+{
+	return a->router != UINT16_MAX && a->service == UINT16_MAX;
 }
 
 bool
 nd_elected(const struct nd *nd, uint16_t address)
 {
-	const struct conf_address *a = &nd->conf->addresses[address];
-
-	return a->router != UINT16_MAX && a->service == UINT16_MAX;
+	return elected(&nd->conf->addresses[address]);
 }
 
 struct nd_vr_router *
@@ -38,6 +47,8 @@ nd_vr_of(struct nd_vr *v, uint16_t id)
 		return NULL;
 	i = vr_router_conf(v->core, id)->cookie;
 	ASSERT(i < v->n);
+	/* One that a reload adds is heard of before it is found. */
+	v->routers[i].id = id;
 	return &v->routers[i];
 }
 
@@ -55,38 +66,43 @@ op_send(void *ctx, uint16_t id, const struct vr_advert *a)
 	nd_vr_send(ctx, id, a);
 }
 
-/* All that is to be said is handed to the kernel: the addresses may speak. */
-static void
-op_flush(void *ctx)
+/*
+ * The addresses may speak as long as each router's last advert is good for.
+ * One lease is for all of them, so it ends with the first.
+ */
+void
+nd_vr_beat(struct nd *nd)
 {
-	struct nd *nd = ctx;
 	struct nd_vr *v = nd->vr;
 	monotime_t until = MT_NEVER;
 	struct nd_inner *in;
 
-	nd->ops->vr_flush(nd->ctx);
+	v->beat_due = false;
 	for (uint16_t i = 0; i < v->n; i++) {
 		const struct nd_vr_router *r = &v->routers[i];
-		const struct conf_router *c = nd_vr_conf(nd, r);
 
-		if (!conf_router_elected(c) || r->id == VR_NONE ||
-		    vr_state(v->core, r->id) != VR_ACTIVE || r->sent_at.us == 0)
-			continue;
-		until = mt_min(
-		    until, mt_add_us(r->sent_at, lease_us(3 * c->interval_ms)));
+		if (r->until.us != 0)
+			until = mt_min(until, r->until);
 	}
 	if (until.us == MT_NEVER.us)
 		return;
 	in = nd_inner_put(nd, ND_IN_ELECTED);
 	in->u.vip.type = VIP_EV_BEAT;
-	/* The fastest router of the file need not be the one that is here. */
-	in->u.vip.u.beat.at =
-	    mt_min(mt_add_ms(until, -(int64_t)v->lease_ms), nd->now);
+	in->u.vip.u.beat.until = until;
 }
 
-/* Orders all addresses of a router; who asks gets one answer. */
+/* All that is to be said is handed to the kernel. */
 static void
-order(struct nd *nd, uint16_t id, uint32_t seq, bool take)
+op_flush(void *ctx)
+{
+	struct nd *nd = ctx;
+
+	nd->ops->vr_flush(nd->ctx);
+	nd_vr_beat(nd);
+}
+
+void
+nd_vr_order(struct nd *nd, uint16_t id, uint32_t seq, bool take)
 {
 	struct nd_vr_router *r = nd_vr_of(nd->vr, id);
 	const struct conf_router *c;
@@ -95,6 +111,7 @@ order(struct nd *nd, uint16_t id, uint32_t seq, bool take)
 	c = nd_vr_conf(nd, r);
 	ASSERT(conf_router_elected(c));
 	r->seq = seq;
+	r->turn++;
 	r->taking = take;
 	r->failed = false;
 	r->pending = c->n_addrs;
@@ -103,21 +120,22 @@ order(struct nd *nd, uint16_t id, uint32_t seq, bool take)
 
 		in->u.vip.type = take ? VIP_EV_TAKE : VIP_EV_RELEASE;
 		in->u.vip.u.order.id = c->addrs[i];
-		in->u.vip.u.order.token =
-		    UINT64_C(1) << 63 | (uint64_t)id << 32 | seq;
+		in->u.vip.u.order.token = UINT64_C(1) << 63 |
+					  (uint64_t)r->turn << 48 |
+					  (uint64_t)id << 32 | seq;
 	}
 }
 
 static void
 op_take(void *ctx, uint16_t id, uint32_t seq)
 {
-	order(ctx, id, seq, true);
+	nd_vr_order(ctx, id, seq, true);
 }
 
 static void
 op_release(void *ctx, uint16_t id, uint32_t seq)
 {
-	order(ctx, id, seq, false);
+	nd_vr_order(ctx, id, seq, false);
 }
 
 static void
@@ -134,8 +152,10 @@ op_state(void *ctx, uint16_t id, enum vr_state from, enum vr_state to,
 	struct nd_vr_router *r = nd_vr_of(nd->vr, id);
 
 	(void)from, (void)reason;
-	if (r != NULL && to != VR_ACTIVE)
-		r->sent_at.us = 0;
+	if (r == NULL || to == VR_ACTIVE || r->until.us == 0)
+		return;
+	r->until.us = 0;
+	nd->vr->beat_due = true;
 }
 
 static void
@@ -155,7 +175,13 @@ op_conflict(void *ctx, uint16_t id, const uint8_t src[16])
 static void
 op_gone(void *ctx, uint16_t id)
 {
-	(void)ctx, (void)id;
+	struct nd_vr *v = ((struct nd *)ctx)->vr;
+
+	for (uint16_t i = 0; i < v->n; i++)
+		if (v->routers[i].id == id) {
+			v->routers[i].id = VR_NONE;
+			v->routers[i].told = false;
+		}
 }
 
 static void
@@ -259,11 +285,15 @@ el_done(void *ctx, uint64_t token, bool ok, const char *text)
 	struct nd_vr_router *r;
 	struct nd_inner *in;
 
-	if (token == 0)
+	if (token == ND_TOKEN_MEND) {
+		if (!ok)
+			v->mend_at = mt_add_ms(nd->now, MEND_MS);
 		return;
+	}
 	r = nd_vr_of(v, id);
 	/* Of an order that a newer one has replaced. */
-	if (r == NULL || r->pending == 0 || r->seq != (uint32_t)token)
+	if (r == NULL || r->pending == 0 || r->seq != (uint32_t)token ||
+	    r->turn != (uint8_t)(token >> 48))
 		return;
 	r->failed = r->failed || !ok;
 	if (--r->pending > 0)
@@ -297,6 +327,12 @@ static const struct vip_ops elected_ops = {
     .cell = el_cell,
 };
 
+monotime_t
+nd_vr_good_until(monotime_t sent, uint32_t interval_ms)
+{
+	return mt_add_us(sent, good_us(3 * interval_ms));
+}
+
 void
 nd_vr_step(struct nd *nd, struct vr_event *e)
 {
@@ -314,18 +350,10 @@ nd_vr_elected_step(struct nd *nd, struct vip_event *e)
 uint16_t
 nd_vr_ifaces(const struct conf *c, char names[VR_IFS_MAX][16])
 {
-	uint16_t n = 0, k;
-
-	for (uint16_t i = 0; i < c->n_routers; i++) {
-		for (k = 0; k < n; k++)
-			if (strcmp(names[k], c->routers[i].ifname) == 0)
-				break;
-		if (k < n)
-			continue;
-		ASSERT(n < VR_IFS_MAX);
-		memcpy(names[n++], c->routers[i].ifname, 16);
-	}
-	return n;
+	_Static_assert(
+	    (int)HAD_ROUTER_IFS_MAX == (int)VR_IFS_MAX, "interfaces");
+	memcpy(names, c->router_ifs, sizeof(c->router_ifs));
+	return c->n_router_ifs;
 }
 
 static void
@@ -396,11 +424,13 @@ make_conf(struct nd *nd)
 {
 	struct nd_vr *v = nd->vr;
 
+	v->n_confs = 0;
 	for (uint16_t i = 0; i < v->n; i++)
-		fill(nd, i, &v->confs[i]);
+		if (nd_vr_live(nd, i))
+			fill(nd, i, &v->confs[v->n_confs++]);
 	return (struct vr_conf){
 	    .routers = v->confs,
-	    .n = v->n,
+	    .n = v->n_confs,
 	    .lease_ms = v->lease_ms,
 	    .reach_ms = 3 * nd->conf->t.heartbeat_ms,
 	};
@@ -409,9 +439,12 @@ make_conf(struct nd *nd)
 static void
 find_ids(struct nd_vr *v)
 {
-	for (uint16_t i = 0; i < v->n; i++)
-		v->routers[i].id = vr_find(v->core, v->confs[i].ifx,
-		    v->confs[i].family, v->confs[i].vrid);
+	for (uint16_t i = 0; i < v->n_confs; i++) {
+		const struct vr_router_conf *c = &v->confs[i];
+
+		v->routers[c->cookie].id =
+		    vr_find(v->core, c->ifx, c->family, c->vrid);
+	}
 }
 
 static void
@@ -431,27 +464,27 @@ void
 nd_vr_keys(struct nd *nd)
 {
 	for (uint16_t i = 0; i < nd->vr->n; i++)
-		if (nd->vr->routers[i].carp != NULL)
+		if (nd->vr->routers[i].carp != NULL && nd_vr_live(nd, i))
 			make_key(nd->conf, &nd->conf->routers[i],
 			    nd->vr->routers[i].carp);
 }
 
 static struct vip *
-new_elected(struct nd *nd)
+new_elected(struct nd *nd, const struct conf *conf, uint32_t lease_ms)
 {
 	struct vip_addr_conf addrs[HAD_ADDRESSES_MAX];
 	struct vip_conf c = {
 	    .addrs = addrs,
-	    .n = nd->conf->n_addresses,
-	    .lease_ms = nd->vr->lease_ms,
+	    .n = conf->n_addresses,
+	    .lease_ms = lease_ms,
 	};
 
 	memset(addrs, 0, sizeof(addrs));
 	for (uint16_t i = 0; i < c.n; i++) {
-		const struct conf_address *a = &nd->conf->addresses[i];
+		const struct conf_address *a = &conf->addresses[i];
 
 		memcpy(addrs[i].name, a->name, sizeof(addrs[i].name));
-		addrs[i].family = nd_elected(nd, i) ? a->family : 0;
+		addrs[i].family = elected(a) ? a->family : 0;
 		memcpy(addrs[i].bytes, a->bytes, sizeof(addrs[i].bytes));
 		addrs[i].prefix = a->prefix;
 		memcpy(addrs[i].ifname, a->ifname, sizeof(addrs[i].ifname));
@@ -460,68 +493,65 @@ new_elected(struct nd *nd)
 }
 
 static bool
-new_routers(struct nd *nd, struct nd_vr *v)
+new_routers(struct nd_vr *v, const struct conf *c)
 {
-	const struct conf *c = nd->conf;
-
 	for (uint16_t i = 0; i < v->n; i++) {
+		const struct conf_router *rc = &c->routers[i];
 		struct nd_vr_router *r = &v->routers[i];
 
 		r->id = VR_NONE;
-		while (strcmp(v->ifs[r->ifx], c->routers[i].ifname) != 0)
+		if (conf_is_hole(rc->name))
+			continue;
+		while (strcmp(v->ifs[r->ifx], rc->ifname) != 0)
 			r->ifx++;
-		if (!conf_router_elected(&c->routers[i]))
+		if (!conf_router_elected(rc) && !rc->leaving)
 			v->bound[v->n_bound++] = i;
-		if (c->routers[i].proto != CONF_CARP)
+		if (rc->proto != CONF_CARP)
 			continue;
 		r->carp = calloc(1, sizeof(*r->carp));
 		if (r->carp == NULL)
 			return false;
-		make_key(c, &c->routers[i], r->carp);
+		make_key(c, rc, r->carp);
 		carp_replay_init(&r->carp->replay);
 	}
 	return true;
 }
 
-bool
-nd_vr_new(struct nd *nd)
+struct nd_vr *
+nd_reload_new(struct nd *nd, const struct conf *c)
 {
-	const struct conf *c = nd->conf;
+	struct nd_vr *v = calloc(1, sizeof(*v));
 	uint32_t down_ms = conf_router_down_ms(c);
-	struct vr_conf vc;
-	struct nd_vr *v;
 
-	if (c->n_routers == 0)
-		return true;
-	nd->vr = v = calloc(1, sizeof(*v));
 	if (v == NULL)
-		return false;
+		return NULL;
 	v->n = c->n_routers;
 	v->n_ifs = nd_vr_ifaces(c, v->ifs);
-	v->lease_ms = (uint32_t)(lease_us(down_ms) / 1000);
+	v->lease_ms = (uint32_t)(good_us(down_ms) / 1000);
 	if (v->lease_ms == 0)
 		v->lease_ms = c->t.lease_ms; /* all are bound */
-	v->vr_at = v->vip_at = v->reach_at = MT_NEVER;
+	v->vr_at = v->vip_at = v->reach_at = v->mend_at = MT_NEVER;
 	for (uint16_t i = 0; i < HAD_TRACKS_MAX; i++)
 		v->track_id[i] = i;
-	v->routers = calloc(v->n, sizeof(*v->routers));
-	v->confs = calloc(v->n, sizeof(*v->confs));
-	if (v->routers == NULL || v->confs == NULL || !new_routers(nd, v))
-		return false;
-	vc = make_conf(nd);
-	v->core = vr_new(&vc, &ops, nd);
-	v->vip = new_elected(nd);
-	if (v->core == NULL || v->vip == NULL)
-		return false;
-	find_ids(v);
-	return true;
+	v->routers = calloc(v->n + 1u, sizeof(*v->routers));
+	v->confs = calloc(v->n + 1u, sizeof(*v->confs));
+	v->vip = new_elected(nd, c, v->lease_ms);
+	if (nd->vr == NULL) {
+		struct vr_conf none = {.lease_ms = v->lease_ms, .reach_ms = 1};
+
+		v->core = vr_new(&none, &ops, nd);
+	}
+	if (v->routers == NULL || v->confs == NULL || v->vip == NULL ||
+	    (nd->vr == NULL && v->core == NULL) || !new_routers(v, c)) {
+		nd_reload_free(v);
+		return NULL;
+	}
+	return v;
 }
 
 void
-nd_vr_free(struct nd *nd)
+nd_reload_free(struct nd_vr *v)
 {
-	struct nd_vr *v = nd->vr;
-
 	if (v == NULL)
 		return;
 	if (v->core != NULL)
@@ -533,6 +563,24 @@ nd_vr_free(struct nd *nd)
 	free(v->routers);
 	free(v->confs);
 	free(v);
+}
+
+bool
+nd_vr_new(struct nd *nd)
+{
+	if (nd->conf->n_routers == 0)
+		return true;
+	nd->vr = nd_reload_new(nd, nd->conf);
+	if (nd->vr == NULL)
+		return false;
+	nd_vr_config(nd);
+	return true;
+}
+
+void
+nd_vr_free(struct nd *nd)
+{
+	nd_reload_free(nd->vr);
 	nd->vr = NULL;
 }
 
@@ -545,6 +593,7 @@ nd_vr_start(struct nd *nd)
 
 	if (v == NULL)
 		return;
+	v->started = true;
 	nd_vr_elected_step(nd, &a);
 	/* Nothing can be sent before the first word about an interface. */
 	for (uint16_t x = 0; x < v->n_ifs; x++)
@@ -565,4 +614,5 @@ nd_vr_config(struct nd *nd)
 
 	e.u.conf = &vc;
 	nd_vr_step(nd, &e);
+	find_ids(nd->vr);
 }

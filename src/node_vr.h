@@ -29,8 +29,10 @@ struct nd_vr_router {
 	/* An order to the addresses under way. */
 	uint32_t seq;
 	uint16_t pending; /* addresses that have not answered */
+	uint8_t turn; /* tells it from one before of the same seq */
 	bool taking, failed;
-	monotime_t sent_at; /* the last advert that left; us 0 = none */
+	/* So long nobody else takes it, after the last advert; 0 = none. */
+	monotime_t until;
 	monotime_t heard_at; /* the last one of the peer node */
 	bool ordered; /* bound: told ACTIVE */
 	bool told; /* the peer node has told something of it */
@@ -45,13 +47,16 @@ struct nd_vr {
 	uint16_t n, n_ifs, n_bound;
 	uint16_t bound[HAD_ADDRESSES_MAX]; /* numbers of those of services */
 	struct nd_vr_router *routers; /* owned; n */
-	struct vr_router_conf *confs; /* owned; n */
+	struct vr_router_conf *confs; /* owned; n_confs of at most n */
+	uint16_t n_confs;
 	char ifs[VR_IFS_MAX][16];
 	struct nd_vr_iface facts[VR_IFS_MAX];
 	bool link_told[VR_IFS_MAX], link_up[VR_IFS_MAX];
 	bool lan_told[VR_IFS_MAX]; /* last said to the peer */
-	bool vouched, standby, stopping, stopped;
+	bool started, vouched, standby, stopping, stopped;
+	bool beat_due; /* a router gave up: the others' lease is another */
 	monotime_t vr_at, vip_at, reach_at;
+	monotime_t mend_at; /* addresses that were added by a reload */
 	uint32_t services; /* bitmap: run here */
 	bool track_told[HAD_TRACKS_MAX], track_up[HAD_TRACKS_MAX];
 	/* Of the configuration's tracks, in the core: kept by a reload. */
@@ -64,6 +69,23 @@ const struct conf_router *nd_vr_conf(
     const struct nd *, const struct nd_vr_router *);
 void nd_vr_config(struct nd *);
 void nd_vr_keys(struct nd *); /* passwords may have changed */
+/* Orders all addresses of a router; who asks gets one answer. */
+void nd_vr_order(struct nd *, uint16_t id, uint32_t seq, bool take);
+void nd_vr_beat(struct nd *); /* renews the lease by what was sent */
+monotime_t nd_vr_good_until(monotime_t sent, uint32_t interval_ms);
+/* In use: neither a hole, nor gone, nor leaving. */
+static inline bool
+nd_vr_live(const struct nd *nd, uint16_t i)
+{
+	const struct conf_router *c = &nd->conf->routers[i];
+
+	return !conf_is_hole(c->name) && !c->leaving;
+}
+
+/* node_vr_reload.c */
+enum { ND_TOKEN_MEND = 1 }; /* of an address's order by no router */
+void nd_vr_reload(struct nd *, const struct nd_event *);
+void nd_vr_mend(struct nd *);
 
 /* node_vr_event.c */
 void nd_vr_links(struct nd *, uint16_t ifx);

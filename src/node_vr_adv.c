@@ -118,7 +118,10 @@ nd_vr_send(struct nd *nd, uint16_t id, const struct vr_advert *a)
 		send_carp(nd, r, a);
 	else
 		send_vrrp(nd, r, a);
-	r->sent_at = nd->now;
+	if (vr_state(nd->vr->core, id) == VR_ACTIVE &&
+	    conf_router_elected(nd_vr_conf(nd, r)))
+		r->until =
+		    nd_vr_good_until(nd->now, nd_vr_conf(nd, r)->interval_ms);
 }
 
 _Static_assert((int)VRRP_REJECTS_N <= VR_REJECTS_MAX &&
@@ -223,10 +226,16 @@ got_vrrp(struct nd *nd, uint16_t ifx, const uint8_t *bytes, size_t len)
 	};
 	put_auth(c, &x.auth_type, x.auth);
 	why = vrrp_check(&p, &x);
-	if (why != VRRP_OK) {
+	if (why != VRRP_OK)
 		rejected(nd, r->id, (uint8_t)why);
+	/*
+	 * RFC 3768 drops what has other addresses, RFC 9568 only counts it: so
+	 * the addresses of a router can be changed on one machine after the
+	 * other, and never both of them take those that stay.
+	 */
+	if (why != VRRP_OK &&
+	    !(why == VRRP_R_ADDRESSES && c->proto == CONF_VRRP3))
 		return;
-	}
 	memcpy(a.src, p.f.src, sizeof(a.src));
 	a.csum = p.sum == VRRP_SUM_PSEUDO ? VR_CSUM_PSEUDO : VR_CSUM_PLAIN;
 	a.priority = p.priority;

@@ -20,7 +20,7 @@ can_send(const struct nd *nd, uint16_t ifx)
 	for (uint16_t i = 0; i < v->n; i++) {
 		const struct conf_router *c = &nd->conf->routers[i];
 
-		if (v->routers[i].ifx == ifx &&
+		if (nd_vr_live(nd, i) && v->routers[i].ifx == ifx &&
 		    conf_router_source(c, nd->self) == NULL &&
 		    !(c->family == 4 ? f->has4 : f->has6))
 			return false;
@@ -72,66 +72,17 @@ on_track(struct nd *nd, uint16_t id, bool up, int32_t value)
 	nd_vr_step(nd, &e);
 }
 
-static bool
-same_track(const struct conf_track *a, const struct conf_track *b)
-{
-	return a->type == b->type && strcmp(a->what, b->what) == 0;
-}
-
-/*
- * Things that were tracked before keep their number in the core, and so what
- * is known of them; a new one gets a number that nobody refers to, and is up.
- */
-static void
-number_tracks(struct nd *nd, const struct conf_track *old, uint16_t n_old)
-{
-	struct nd_vr *v = nd->vr;
-	bool taken[VR_TRACKS_MAX] = {false};
-	uint16_t was[HAD_TRACKS_MAX], next = 0;
-	struct vr_event e = {.type = VR_EV_TRACK};
-
-	memcpy(was, v->track_id, sizeof(was));
-	for (uint16_t k = 0; k < n_old; k++)
-		taken[was[k]] = true;
-	memset(v->track_told, 0, sizeof(v->track_told));
-	for (uint16_t i = 0; i < nd->conf->n_tracks; i++) {
-		uint16_t k = 0;
-
-		while (k < n_old && !same_track(&old[k], &nd->conf->tracks[i]))
-			k++;
-		if (k < n_old) {
-			v->track_id[i] = was[k];
-			continue;
-		}
-		while (taken[next])
-			next++;
-		taken[next] = true;
-		v->track_id[i] = e.u.track.id = next;
-		e.u.track.up = true;
-		nd_vr_step(nd, &e);
-	}
-}
-
-static void
-on_reload(struct nd *nd, const struct nd_event *e)
-{
-	ASSERT(nd->vr->n == nd->conf->n_routers);
-	number_tracks(nd, e->u.reload.tracks, e->u.reload.n_tracks);
-	nd_vr_keys(nd);
-	nd_vr_config(nd);
-}
-
 void
 nd_vr_event(struct nd *nd, const struct nd_event *e)
 {
-	if (nd->vr == NULL)
+	if (nd->vr == NULL && e->type != ND_EV_VR_RELOAD)
 		return;
 	if (e->type == ND_EV_VR_PACKET)
 		nd_vr_packet(nd, e);
 	else if (e->type == ND_EV_VR_IFACE)
 		on_iface(nd, e);
 	else if (e->type == ND_EV_VR_RELOAD)
-		on_reload(nd, e);
+		nd_vr_reload(nd, e);
 	else
 		on_track(nd, e->u.track.id, e->u.track.up, e->u.track.value);
 }
@@ -164,6 +115,9 @@ nd_vr_vip(struct nd *nd, const struct nd_event *e)
 			nd_vr_elected_step(nd, &v);
 		return e->elected;
 	}
+	/* Of one that is gone, somebody else may still be heard. */
+	if (conf_is_hole(nd->conf->addresses[id].name))
+		return true;
 	if (!nd_elected(nd, id))
 		return false;
 	nd_vr_elected_step(nd, &v);
@@ -185,6 +139,8 @@ nd_vr_timers(struct nd *nd)
 		v->vip_at = MT_NEVER;
 		nd_inner_put(nd, ND_IN_ELECTED)->u.vip.type = VIP_EV_TIMER;
 	}
+	if (!mt_before(nd->now, v->mend_at))
+		nd_vr_mend(nd);
 	if (nd->n_peers > 0 && !mt_before(nd->now, v->reach_at)) {
 		v->reach_at = mt_add_ms(nd->now, nd->conf->t.heartbeat_ms);
 		nd_vr_reach(nd);
@@ -199,19 +155,31 @@ nd_vr_next(const struct nd *nd)
 
 	if (v == NULL)
 		return MT_NEVER;
-	at = mt_min(v->vr_at, v->vip_at);
+	at = mt_min(mt_min(v->vr_at, v->vip_at), v->mend_at);
 	return nd->n_peers > 0 ? mt_min(at, v->reach_at) : at;
 }
 
-/* Longer than the lease, and others may have taken what is held here. */
+/*
+ * It did not run, and an advert of a router is not good any more: others may
+ * have taken what is held here.  Or it woke too late, and did not listen.
+ */
 void
 nd_vr_gap(struct nd *nd, int64_t us)
 {
+	int64_t late_us = mt_sub_us(nd->now, nd->armed);
 	struct vr_event e = {.type = VR_EV_GAP};
+	struct nd_vr *v = nd->vr;
 
-	if (nd->vr == NULL || us <= (int64_t)nd->vr->lease_ms * 1000)
+	if (v == NULL || us <= (int64_t)v->lease_ms * 1000)
 		return;
-	e.u.gap.ms = (uint32_t)(us / 1000);
+	e.u.gap.held = true;
+	for (uint16_t i = 0; i < v->n; i++)
+		if (v->routers[i].until.us != 0 &&
+		    !mt_before(nd->now, v->routers[i].until))
+			e.u.gap.held = false;
+	if (e.u.gap.held && late_us <= (int64_t)v->lease_ms * 1000)
+		return;
+	e.u.gap.ms = (uint32_t)((e.u.gap.held ? late_us : us) / 1000);
 	nd_vr_step(nd, &e);
 }
 
@@ -284,7 +252,8 @@ standby(struct nd *nd)
 	for (uint16_t i = 0; i < v->n; i++) {
 		struct vr_event e = {.type = VR_EV_ORDER};
 
-		if (!conf_router_elected(&nd->conf->routers[i]))
+		if (!nd_vr_live(nd, i) ||
+		    !conf_router_elected(&nd->conf->routers[i]))
 			continue;
 		e.u.order.id = v->routers[i].id;
 		e.u.order.order = on ? VR_ORDER_STANDBY : VR_ORDER_RESUME;
@@ -305,6 +274,8 @@ nd_vr_settle(struct nd *nd)
 	tracks(nd);
 	standby(nd);
 	vouch(nd);
+	if (v->beat_due)
+		nd_vr_beat(nd);
 }
 
 void
@@ -356,7 +327,8 @@ nd_vr_op(struct nd *nd, const struct nd_event *e)
 	}
 	o.u.order.id = v->routers[i].id;
 	o.u.order.order = VR_ORDER_RELEASE;
-	if (vr_state(v->core, o.u.order.id) != VR_ACTIVE) {
+	if (!nd_vr_live(nd, (uint16_t)i) ||
+	    vr_state(v->core, o.u.order.id) != VR_ACTIVE) {
 		snprintf(text, sizeof(text), "router %s is not active here",
 		    nd->conf->routers[i].name);
 		nd->ops->reply(nd->ctx, e->u.op.token, 0, text);
@@ -386,6 +358,8 @@ nd_vr_addresses(const struct nd *nd, struct vip_status *s)
 {
 	if (nd->vr == NULL)
 		return;
+	/* Some may have come with a reload. */
+	s->n = nd->conf->n_addresses;
 	for (uint16_t i = 0; i < s->n; i++)
 		if (nd_elected(nd, i))
 			vip_addr_status(nd->vr->vip, i, &s->addrs[i]);

@@ -87,7 +87,6 @@ lapse(struct vip *v)
 {
 	uint16_t i;
 
-	ASSERT(!mt_before(v->now, v->lease_until));
 	v->lapsed++;
 	v->vouched = false;
 	v->want_close = true; /* a clock that stood still may have kept it */
@@ -113,7 +112,7 @@ lease(struct vip *v)
 	bool valid, any = false;
 	uint16_t i;
 
-	until = v->has_beat ? mt_add_ms(v->beat_at, v->lease_ms) : v->now;
+	until = v->has_beat ? v->beat_until : v->now;
 	valid = mt_before(v->now, until);
 	v->seq++;
 	for (i = 0; i < v->n; i++) {
@@ -210,15 +209,27 @@ on_flushed(struct vip *v, const struct vip_event *ev)
 	v->ops->note(v->ctx, HAD_WARN, "", "guard", text);
 }
 
-/* What was promised by a heartbeat is never taken back by an older one. */
+/*
+ * What was promised by a heartbeat is never taken back by an older one, but by
+ * who says until when.
+ */
 static void
-on_beat(struct vip *v, monotime_t at)
+on_beat(struct vip *v, const struct vip_event *ev)
 {
+	monotime_t at = ev->u.beat.at.us != 0 ? ev->u.beat.at : v->now;
+	monotime_t until = ev->u.beat.until;
+
 	ASSERT(!mt_before(v->now, at));
-	if (v->has_beat && mt_before(at, v->beat_at))
-		return;
+	if (until.us == 0) {
+		if (v->has_beat && mt_before(at, v->beat_at))
+			return;
+		until = mt_add_ms(at, v->lease_ms);
+	}
 	v->has_beat = true;
 	v->beat_at = at;
+	v->beat_until = until;
+	if (any_in(v, VIP_ACTIVE) && !mt_before(v->now, until))
+		lapse(v);
 }
 
 /* What concerns the node as a whole. */
@@ -227,7 +238,7 @@ on_node(struct vip *v, const struct vip_event *ev)
 {
 	switch (ev->type) {
 	case VIP_EV_BEAT:
-		on_beat(v, ev->u.beat.at.us != 0 ? ev->u.beat.at : v->now);
+		on_beat(v, ev);
 		break;
 	case VIP_EV_VOUCH:
 		v->vouched = ev->u.vouch.on;
@@ -311,11 +322,62 @@ vip_new(const struct vip_conf *conf, const struct vip_ops *ops, void *ctx)
 	for (i = 0; i < v->n; i++) {
 		v->addrs[i].conf = conf->addrs[i];
 		v->addrs[i].id = i;
-		v->addrs[i].carrier = true;
+		v->addrs[i].carrier = v->addrs[i].fresh = true;
 		v->addrs[i].retry_at = MT_NEVER;
 		v->addrs[i].announce_at = MT_NEVER;
 	}
 	return v;
+}
+
+static bool
+same_addr(const struct vip_addr_conf *a, const struct vip_addr_conf *b)
+{
+	return a->family == b->family && a->prefix == b->prefix &&
+	       memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0 &&
+	       strcmp(a->ifname, b->ifname) == 0;
+}
+
+/* Its name may be another. */
+static void
+adopt_addr(struct vip_a *a, const struct vip_a *old)
+{
+	struct vip_addr_conf conf = a->conf;
+
+	*a = *old;
+	a->conf = conf;
+}
+
+void
+vip_adopt(struct vip *v, const struct vip *old)
+{
+	uint16_t i;
+
+	ASSERT(v->seq == 0 && !v->has_beat && !old->in_step);
+	v->vouched = old->vouched;
+	v->has_beat = old->has_beat;
+	v->now = old->now;
+	v->beat_at = old->beat_at;
+	v->beat_until = old->beat_until;
+	v->lease_until = old->lease_until;
+	v->asked_until = old->asked_until;
+	v->asked_max = old->asked_max;
+	v->timer_at = old->timer_at;
+	v->fail_note_at = old->fail_note_at;
+	v->seq = old->seq;
+	v->want_open = old->want_open;
+	v->want_close = old->want_close;
+	v->renewed = old->renewed;
+	v->lease_failed = old->lease_failed;
+	v->lapsed = old->lapsed;
+	v->flushed = old->flushed;
+	for (i = 0; i < old->n; i++) {
+		const struct vip_a *o = &old->addrs[i];
+
+		if (i < v->n && same_addr(&v->addrs[i].conf, &o->conf))
+			adopt_addr(&v->addrs[i], o);
+		else
+			ASSERT(o->state == VIP_OFF);
+	}
 }
 
 void

@@ -97,7 +97,7 @@ const char *vip_state_name(enum vip_state);
 
 /*
  * START     removes what a dead daemon left on the interfaces; not of
- *           addresses with family 0
+ *           addresses with family 0, and once only
  * TIMER     at or after the time of ops->timer
  * TAKE      this node shall hold address id; ops->done(token) when clients
  *           are served, or when it failed
@@ -109,7 +109,8 @@ const char *vip_state_name(enum vip_state);
  * BEAT      heartbeats of this tick were handed to the kernel; at, or now if
  *           that is 0 = a time taken before they were sent.  Renews the lease
  *           of everything that is open, until that time + lease_ms, in one
- *           batch; one that is older than the last one changes nothing
+ *           batch; one that is older than the last one changes nothing.  Or
+ *           until is given: it holds, be it later or earlier than the last
  * ADDED     result of ops->addr_add
  * REMOVED   result of ops->addr_del; found = it was there
  * LEASED    result of ops->lease
@@ -152,6 +153,7 @@ struct vip_event {
 		} vouch;
 		struct {
 			monotime_t at; /* not after now; 0: now */
+			monotime_t until; /* 0: at + lease_ms */
 		} beat;
 		struct {
 			uint16_t id;
@@ -235,6 +237,13 @@ struct vip;
 /* NULL only if there is no memory.  ops is borrowed for the core's life. */
 struct vip *vip_new(const struct vip_conf *, const struct vip_ops *, void *ctx);
 void vip_free(struct vip *);
+/*
+ * A reload: v, which was made for the new configuration and has not been
+ * stepped, goes on as old, which is not to be stepped any more, but only
+ * freed.  Every id keeps its state; one whose configuration is another was OFF
+ * in old, or is as after vip_new.  START then looks after the new ones only.
+ */
+void vip_adopt(struct vip *v, const struct vip *old);
 void vip_step(struct vip *, const struct vip_event *);
 void vip_status(const struct vip *, struct vip_status *);
 void vip_addr_status(const struct vip *, uint16_t id, struct vip_addr_status *);

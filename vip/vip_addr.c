@@ -607,6 +607,21 @@ vip_addr_new(sd_event *event, const struct vip_addr_conf *addrs, uint16_t n,
 }
 
 void
+vip_addr_adopt(struct vip_addr *va, const struct vip_addr *old)
+{
+	uint16_t i, k;
+
+	for (i = 0; i < va->n && i < old->n; i++) {
+		va->addrs[i].wanted = old->addrs[i].wanted;
+		va->addrs[i].told = old->addrs[i].told;
+	}
+	for (i = 0; i < va->n_links; i++)
+		for (k = 0; k < old->n_links; k++)
+			if (strcmp(va->links[i].name, old->links[k].name) == 0)
+				va->links[i].thinned = old->links[k].thinned;
+}
+
+void
 vip_addr_free(struct vip_addr *va)
 {
 	if (va == NULL)

@@ -31,6 +31,13 @@ struct vip_addr *vip_addr_new(sd_event *, const struct vip_addr_conf *,
 void vip_addr_free(struct vip_addr *); /* leaves addresses as they are */
 
 /*
+ * After a reload: what old, which is to be freed next, has put on interfaces
+ * is watched by this one.  An id means the same address, or old has not put it
+ * anywhere.
+ */
+void vip_addr_adopt(struct vip_addr *, const struct vip_addr *old);
+
+/*
  * Puts address id on its interface: no duplicate address detection (the guard
  * makes it unnecessary), IPv6 deprecated so that the node itself does not
  * choose it as a source.  One that is there already is success.  Other places

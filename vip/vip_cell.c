@@ -114,8 +114,9 @@ c_start(struct vip *v, struct vip_a *a, const struct vip_event *ev,
     const char **why)
 {
 	(void)ev;
-	if (a->conf.family == 0)
+	if (a->conf.family == 0 || !a->fresh)
 		return a->state;
+	a->fresh = false;
 	v->ops->addr_del(v->ctx, a->id);
 	*why = "looking for leftovers";
 	return VIP_REMOVING;

@@ -428,12 +428,10 @@ guard_probe(struct vip_guard *g)
 }
 
 static int
-guard_setup(struct vip_guard *g, sd_event *event,
-    const struct vip_guard_conf *conf, const char **what)
+devs_add(struct vip_guard *g, const struct vip_guard_conf *conf)
 {
 	uint16_t i;
 
-	*what = "interfaces";
 	for (i = 0; i < conf->n; i++)
 		if (conf->addrs[i].family != 0 && !conf->addrs[i].has_mac &&
 		    dev_add(g, conf->addrs[i].ifname) < 0)
@@ -441,12 +439,30 @@ guard_setup(struct vip_guard *g, sd_event *event,
 	for (i = 0; i < conf->n_ifnames; i++)
 		if (dev_add(g, conf->ifnames[i]) < 0)
 			return -1;
+	return 0;
+}
+
+static struct vip_addr_conf *
+copy_addrs(const struct vip_guard_conf *conf)
+{
+	struct vip_addr_conf *a = calloc(conf->n + 1u, sizeof(*a));
+
+	if (a != NULL && conf->n > 0)
+		memcpy(a, conf->addrs, conf->n * sizeof(*a));
+	return a;
+}
+
+static int
+guard_setup(struct vip_guard *g, sd_event *event,
+    const struct vip_guard_conf *conf, const char **what)
+{
+	*what = "interfaces";
+	if (devs_add(g, conf) < 0)
+		return -1;
 	*what = "memory";
-	g->addrs = calloc(conf->n + 1u, sizeof(*g->addrs));
+	g->addrs = copy_addrs(conf);
 	if (g->addrs == NULL || vip_batch_init(&g->batch, conf->class) < 0)
 		return -1;
-	if (conf->n > 0)
-		memcpy(g->addrs, conf->addrs, conf->n * sizeof(*g->addrs));
 	g->n = conf->n;
 	*what = "netlink sockets";
 	if (open_sockets(g, event) < 0)
@@ -484,6 +500,32 @@ vip_guard_new(sd_event *event, const struct vip_guard_conf *conf,
 		vip_guard_free(g, false);
 	errno = saved;
 	return NULL;
+}
+
+int
+vip_guard_reload(struct vip_guard *g, const struct vip_guard_conf *conf)
+{
+	struct vip_addr_conf *addrs = copy_addrs(conf), *old_addrs = g->addrs;
+	uint16_t old_n = g->n, old_devs = g->n_devs;
+
+	ASSERT(conf->n <= HAD_ADDRESSES_MAX && conf->class == guard_class(g));
+	if (addrs == NULL || devs_add(g, conf) < 0) {
+		snprintf(g->error, sizeof(g->error), "%s: %s",
+		    addrs == NULL ? "memory" : "interfaces", strerror(errno));
+		goto fail;
+	}
+	g->addrs = addrs;
+	g->n = conf->n;
+	if (guard_install(g) == 0) {
+		free(old_addrs);
+		return 0;
+	}
+	g->addrs = old_addrs;
+	g->n = old_n;
+fail:
+	g->n_devs = old_devs;
+	free(addrs);
+	return -1;
 }
 
 void

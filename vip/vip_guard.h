@@ -119,6 +119,13 @@ struct vip_guard *vip_guard_new(sd_event *, const struct vip_guard_conf *,
     const struct vip_guard_cb *, void *ctx, char *err, size_t err_size);
 
 /*
+ * Guards other addresses and interfaces from now on, of the same class: one
+ * batch, atomic.  What is open stays open; an id that is must mean the same
+ * address.  0, or -1, errno and vip_guard_error; then nothing has changed.
+ */
+int vip_guard_reload(struct vip_guard *, const struct vip_guard_conf *);
+
+/*
  * remove: takes both tables away (clean stop, after all addresses are off
  * their interfaces).  Otherwise had_guard stays and keeps them silent.
  */

@@ -22,6 +22,7 @@ struct vip_a {
 	enum vip_state state;
 	monotime_t since;
 	bool present, carrier;
+	bool fresh; /* START has not looked after it */
 	uint64_t token; /* whom done is owed; 0: nobody */
 	/*
 	 * OPENING, CLOSING: the lease op whose success ends the state;
@@ -49,6 +50,7 @@ struct vip {
 	bool has_beat;
 	monotime_t now; /* of the event in hand */
 	monotime_t beat_at; /* last heartbeat that left */
+	monotime_t beat_until; /* what it is good for */
 	monotime_t lease_until; /* confirmed by LEASED */
 	monotime_t asked_until; /* of lease op seq */
 	monotime_t asked_max; /* latest end ever asked for */

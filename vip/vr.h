@@ -156,7 +156,8 @@ struct vr_peer {
  * TOOK      ops->take(id, seq) is done, or has failed
  * RELEASED  ops->release(id, seq): the addresses are silent; or it failed
  * ORDER     of an operator or of the composition
- * GAP       the process has not run for ms.  Before anything else after it
+ * GAP       the process has not run for ms, which it should have.  Before
+ *           anything else after it
  * CONFIG    a new configuration.  What has the same interface, family, vrid,
  *           protocol and boundness keeps its id and its state; others come,
  *           or go: they release, say farewell, then ops->gone
@@ -223,6 +224,7 @@ struct vr_event {
 		} order;
 		struct {
 			uint32_t ms;
+			bool held; /* nobody can have taken what is held */
 		} gap;
 		const struct vr_conf *conf; /* borrowed */
 		struct {

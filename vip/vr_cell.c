@@ -248,7 +248,7 @@ c_gap_backup(struct vr *v, struct vr_r *r, const struct vr_event *ev)
 static void
 c_gap_active(struct vr *v, struct vr_r *r, const struct vr_event *ev)
 {
-	if (ev->u.gap.ms <= v->lease_ms)
+	if (ev->u.gap.held || ev->u.gap.ms <= v->lease_ms)
 		return;
 	r->want = false;
 	vr_go(v, r, VR_BACKUP, false, "the process did not run for too long");
@@ -258,9 +258,14 @@ c_gap_active(struct vr *v, struct vr_r *r, const struct vr_event *ev)
 static void
 c_config(struct vr *v, struct vr_r *r, const struct vr_event *ev)
 {
+	uint64_t sent = r->sent;
+
 	(void)ev;
 	if (!(r->hold & VR_HOLD_OFF))
 		vr_weigh(v, r);
+	if (r->say && r->state == VR_ACTIVE && r->sent == sent)
+		vr_send(v, r);
+	r->say = false;
 }
 
 static void

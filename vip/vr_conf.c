@@ -144,9 +144,11 @@ apply(struct vr *v, struct vr_r *r, const struct vr_router_conf *c)
 	}
 	if (vr_interval_us(r) == old_us)
 		return;
-	if (r->state == VR_ACTIVE)
+	if (r->state == VR_ACTIVE) {
+		/* The last one need not be good until the next. */
+		r->say = true;
 		r->advert_at = vr_next_advert(v, r);
-	else if (!r->has_master)
+	} else if (!r->has_master)
 		r->master_us = vr_interval_us(r);
 }
 

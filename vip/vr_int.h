@@ -40,6 +40,7 @@ struct vr_r {
 	uint16_t id;
 	bool used;
 	bool leaving; /* no longer configured */
+	bool say; /* its interval changed: the others should know */
 	enum vr_state state;
 	monotime_t since;
 	const char *reason; /* static */

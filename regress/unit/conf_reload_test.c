@@ -11,6 +11,9 @@
 
 #include <cmocka.h>
 
+/* The node and the drivers are this test's. */
+#define nd_reload_new test_reload_new
+#define nd_reload_free test_reload_free
 #include "drive_reload.c"
 
 static const char *file_text; /* what drive_load reads */
@@ -24,9 +27,11 @@ drive_load(struct conf *c, const char *path)
 }
 
 /* What a reload of routers tells the node and the drivers. */
-static unsigned reloads, retracked;
+static unsigned reloads, retracked, remade, drained;
 static uint16_t old_tracks;
-static bool bad_password;
+static bool bad_password, no_memory, no_drivers;
+static struct nd_vr *const room = (struct nd_vr *)&reloads;
+static const struct conf_router *seen; /* by the node */
 
 int
 drive_vr_passwords(struct conf *c)
@@ -35,12 +40,45 @@ drive_vr_passwords(struct conf *c)
 	return bad_password ? -1 : 0;
 }
 
+struct nd_vr *
+test_reload_new(struct nd *nd, const struct conf *c)
+{
+	(void)nd, (void)c;
+	return no_memory ? NULL : room;
+}
+
+void
+test_reload_free(struct nd_vr *vr)
+{
+	assert_true(vr == (no_memory ? NULL : room));
+}
+
+int
+drive_vip_remake(struct drive *d, char *err, size_t size)
+{
+	(void)d;
+	remade++;
+	snprintf(err, size, "guard: no");
+	return no_drivers ? -1 : 0;
+}
+
+void
+drive_vr_drain(struct drive *d)
+{
+	(void)d;
+	drained++;
+}
+
 void
 drive_step(struct drive *d, struct nd_event *e)
 {
-	(void)d;
 	assert_int_equal(e->type, ND_EV_VR_RELOAD);
+	/* The guard is closed over what comes before anybody can take it. */
+	assert_int_equal(remade, reloads + 1);
+	assert_int_equal(drained, reloads);
+	assert_true(e->u.reload.vr == room);
 	old_tracks = e->u.reload.n_tracks;
+	seen = d->conf->routers;
 	reloads++;
 }
 
@@ -101,6 +139,7 @@ running(void)
 	assert_non_null(d);
 	d->conf = calloc(1, sizeof(*d->conf));
 	assert_non_null(d->conf);
+	d->begun = true;
 	file_text = pair;
 	assert_int_equal(drive_load(d->conf, "f"), 0);
 	return d;
@@ -160,6 +199,11 @@ other_changes_are_applied_or_refused(void **state)
 	free(with);
 	file_text = with = replaced("192.0.2.80", "192.0.2.81");
 	assert_int_equal(drive_reload(d, text, sizeof(text)), -1);
+	assert_non_null(strstr(text, "address web is new, and of a service"));
+	assert_non_null(strstr(text, "the running configuration stays"));
+	free(with);
+	file_text = with = replaced("service web", "service www");
+	assert_int_equal(drive_reload(d, text, sizeof(text)), -1);
 	assert_non_null(strstr(text, "more than a running daemon can take"));
 	free(with);
 	file_text = with = replaced("self fence off", "self fence watchdo");
@@ -171,48 +215,252 @@ other_changes_are_applied_or_refused(void **state)
 }
 
 static void
-routers_change_in_all_but_who_they_are(void **state)
+fresh_counts(void)
 {
-	static const char *const refused[][2] = {
-	    {"vrid 51", "vrid 52"},
-	    {"address gw; ", "address gw; virtual mac; "},
-	    {"interval 100ms", "interval 200ms"},
-	    {"track interface e0", "track interface e7"},
-	    {"address gw; ", "address gw; unicast 192.0.2.12; "},
-	};
+	reloads = retracked = remade = drained = 0;
+}
+
+static void
+routers_change(void **state)
+{
 	struct drive *d = running();
 	char text[512], *with;
 
 	(void)state;
-	reloads = retracked = 0;
+	fresh_counts();
 	assert_int_equal(drive_reload(d, text, sizeof(text)), 0);
 	assert_int_equal(reloads, 0);
 	file_text = with =
 	    replaced("track interface e0", "priority 150; track file /a");
+	assert_int_equal(drive_reload_plan(d, text, sizeof(text)), 0);
+	assert_string_equal(text,
+	    "it would be applied: routers 0 added, 0 removed, 1 changed, 0 "
+	    "kept; addresses 0 added, 0 removed: ~gw; nothing is interrupted");
+	assert_int_equal(reloads, 0);
 	assert_int_equal(drive_reload(d, text, sizeof(text)), 0);
-	assert_string_equal(text, "applied");
+	assert_string_equal(text,
+	    "applied: routers 0 added, 0 removed, 1 changed, 0 kept; addresses "
+	    "0 added, 0 removed: ~gw");
 	assert_int_equal(reloads, 1);
 	assert_int_equal(retracked, 1);
+	assert_int_equal(drained, 1);
 	assert_int_equal(old_tracks, 1);
 	assert_int_equal(conf_router_rank(&d->conf->routers[0], 1), 150);
 	assert_string_equal(d->conf->tracks[0].what, "/a");
+	assert_int_equal(drive_reload(d, text, sizeof(text)), 0);
+	assert_string_equal(text, "nothing changed");
 	free(with);
-	stop(d);
-	for (size_t i = 0; i < NITEMS(refused); i++) {
-		d = running();
-		file_text = with = replaced(refused[i][0], refused[i][1]);
-		if (drive_reload(d, text, sizeof(text)) != -1)
-			fail_msg("%s was taken", refused[i][1]);
-		free(with);
-		stop(d);
-	}
-	assert_int_equal(reloads, 1);
-	d = running();
+	file_text = pair;
 	bad_password = true;
 	assert_int_equal(drive_reload(d, text, sizeof(text)), -1);
 	assert_non_null(strstr(text, "password file"));
 	bad_password = false;
+	d->begun = false;
+	assert_int_equal(drive_reload(d, text, sizeof(text)), -1);
+	assert_non_null(strstr(text, "starting"));
 	stop(d);
+}
+
+/* The file with other routers behind, or before what a service has. */
+static void
+load_tail(const char *tail)
+{
+	static char text[4096];
+	const char *at = strstr(pair, "address gw {");
+
+	snprintf(text, sizeof(text), "%.*s%s", (int)(at - pair), pair, tail);
+	file_text = text;
+}
+
+#define GW "address gw { 192.0.2.3/24 interface e0 }\n"
+#define R "router gw { vrrp 3 vrid 51; address gw; interval 100ms\n"
+#define GW_R GW R "	track interface e0 }\n"
+#define G6 "address g6 { 2001:db8::3/64 interface e0 }\n"
+#define G6_R \
+	G6 "router g6 { vrrp 3 vrid 51; address g6; interval 20ms; group b " \
+	   "}\n"
+#define G7 "address g7 { 2001:db8::7/64 interface e0 }\n"
+
+static void
+routers_come_and_go_and_keep_their_places(void **state)
+{
+	struct drive *d = running();
+	char text[512], *with;
+
+	(void)state;
+	fresh_counts();
+	/* Before a service's address: its place must not move. */
+	file_text = with = replaced("address web {", G6_R "address web {");
+	assert_int_equal(drive_reload(d, text, sizeof(text)), 0);
+	assert_string_equal(text,
+	    "applied: routers 1 added, 0 removed, 0 changed, 1 kept; addresses "
+	    "1 added, 0 removed: +g6");
+	assert_int_equal(reloads, 1);
+	assert_string_equal(seen[0].name, "gw");
+	assert_string_equal(seen[1].name, "g6");
+	assert_int_equal(seen[1].addrs[0], 2);
+	assert_int_equal(seen[1].id, 1);
+	assert_string_equal(d->conf->addresses[0].name, "web");
+	assert_int_equal(d->conf->services[0].steps[0].ref, 0);
+	assert_int_equal(d->conf->tracks[0].router, 0);
+	assert_int_equal(d->conf->addresses[2].router, 1);
+	assert_int_equal(d->conf->n_router_ifs, 1);
+	assert_int_equal(drive_reload(d, text, sizeof(text)), 0);
+	assert_string_equal(text, "nothing changed");
+	free(with);
+	/* The first one goes, the second has another name and address more. */
+	load_tail(G6 G7 "router g { vrrp 3 vrid 51; address g6; address g7; "
+			"interval 20ms; group b }\n");
+	assert_int_equal(drive_reload(d, text, sizeof(text)), 0);
+	assert_string_equal(text,
+	    "applied: routers 0 added, 1 removed, 1 changed, 0 kept; addresses "
+	    "1 added, 1 removed: -gw ~g");
+	assert_true(seen[0].leaving && d->conf->addresses[1].leaving);
+	assert_int_equal(seen[1].n_addrs, 2);
+	assert_int_equal(seen[1].addrs[1], 3);
+	assert_int_equal(d->conf->addresses[1].router, 0);
+	/* It is not gone yet. */
+	load_tail(GW_R G6_R);
+	assert_int_equal(drive_reload(d, text, sizeof(text)), -1);
+	assert_non_null(strstr(text, "still being given up"));
+	/* Its place is another's then, and what is last is no place at all. */
+	conf_drop_router(d->conf, 0);
+	conf_drop_address(d->conf, 1);
+	assert_int_equal(d->conf->n_routers, 2);
+	load_tail(
+	    "address gx { 192.0.2.9/24 interface e2 }\n"
+	    "router gx { vrrp 3 vrid 9; address gx; interval 1s; group a }\n");
+	assert_int_equal(drive_reload(d, text, sizeof(text)), 0);
+	assert_string_equal(seen[0].name, "gx");
+	assert_int_equal(seen[0].addrs[0], 1);
+	assert_true(seen[1].leaving);
+	assert_int_equal(seen[1].group_id, 1);
+	assert_int_equal(seen[0].group_id, 2);
+	assert_int_equal(d->conf->n_router_ifs, 2);
+	assert_string_equal(d->conf->router_ifs[1], "e2");
+	conf_drop_router(d->conf, 1);
+	conf_drop_address(d->conf, 3);
+	conf_drop_address(d->conf, 2);
+	assert_int_equal(d->conf->n_routers, 1);
+	assert_int_equal(d->conf->n_addresses, 2);
+	stop(d);
+}
+
+static void
+what_routers_cannot_change_is_refused(void **state)
+{
+	static const char *const rows[][2] = {
+	    {GW "router gw { vrrp 3 vrid 52; address gw; interval 100ms }\n",
+		"address gw goes from router gw to another"},
+	    {GW "router gw { vrrp 3 vrid 51; address gw; virtual mac }\n",
+		"router gw changes virtual mac"},
+	    {GW "router gw { vrrp 2 vrid 51; address gw; interval 1s }\n",
+		"router gw changes its protocol"},
+	    {"address gw { 192.0.2.3/25 interface e0 }\n" R "}\n",
+		"address gw gets another interface, prefix length"},
+	    {"address gw { 192.0.2.3/24 interface e1 }\n" R "}\n",
+		"address gw gets another interface, prefix length"},
+	    {"address gw { 192.0.2.3/24 interface e0; share }\n",
+		"address gw gets another interface, prefix length"},
+	    {GW_R "address s { 192.0.2.5/24 interface e0; share }\n",
+		"address s is new, and of a service or shared"},
+	    {"router gw { vrrp 3 vrid 51; address web }\n",
+		"router gw changes its service"},
+	    {GW_R "router b { vrrp 3 vrid 51; address gw }\n", "has errors"},
+	};
+	struct drive *d;
+	char text[512];
+	struct conf *was = calloc(1, sizeof(*was));
+
+	(void)state;
+	assert_non_null(was);
+	fresh_counts();
+	for (size_t i = 0; i < NITEMS(rows); i++) {
+		d = running();
+		*was = *d->conf;
+		load_tail(rows[i][0]);
+		if (drive_reload(d, text, sizeof(text)) != -1 ||
+		    strstr(text, rows[i][1]) == NULL)
+			fail_msg("%s: %s", rows[i][0], text);
+		assert_non_null(
+		    strstr(text, "the running configuration stays"));
+		assert_memory_equal(was, d->conf, sizeof(*was));
+		stop(d);
+	}
+	assert_int_equal(remade, 0);
+	/* The world says no: it is all as it was. */
+	d = running();
+	*was = *d->conf;
+	load_tail(GW_R G6_R);
+	no_drivers = true;
+	assert_int_equal(drive_reload(d, text, sizeof(text)), -1);
+	assert_string_equal(text, "guard: no; the running configuration stays");
+	assert_memory_equal(was, d->conf, sizeof(*was));
+	no_drivers = false;
+	no_memory = true;
+	assert_int_equal(drive_reload(d, text, sizeof(text)), -1);
+	assert_memory_equal(was, d->conf, sizeof(*was));
+	no_memory = false;
+	assert_int_equal(reloads, 0);
+	stop(d);
+	free(was);
+}
+
+/* Who has the old list would believe nothing, and take all of them. */
+static void
+lists_that_are_signed_stay(void **state)
+{
+	static const char *const protos[] = {
+	    "carp vhid 7; password x", "vrrp 2 vrid 7"};
+
+	(void)state;
+	for (size_t i = 0; i < NITEMS(protos); i++) {
+		struct drive *d = running();
+		char tail[512], text[512];
+
+		snprintf(tail, sizeof(tail),
+		    GW "router gw { %s; address gw }\n", protos[i]);
+		load_tail(tail);
+		assert_int_equal(drive_load(d->conf, "f"), 0);
+		snprintf(tail, sizeof(tail),
+		    GW "address g2 { 192.0.2.4/24 interface e0 }\n"
+		       "router gw { %s; address gw; address g2 }\n",
+		    protos[i]);
+		load_tail(tail);
+		assert_int_equal(drive_reload(d, text, sizeof(text)), -1);
+		assert_non_null(strstr(text, "stop had on both"));
+		stop(d);
+	}
+}
+
+static void
+there_is_an_end_to_places(void **state)
+{
+	struct drive *d = running();
+	char *text = calloc(1, 65536), answer[512];
+
+	(void)state;
+	assert_non_null(text);
+	fresh_counts();
+	/* With the one that leaves there are 256 addresses, and 257. */
+	for (unsigned most = 255; most >= 254; most--) {
+		size_t n = (size_t)(strstr(pair, "address gw {") - pair);
+
+		memcpy(text, pair, n);
+		for (unsigned i = 1; i <= most; i++)
+			n += (size_t)snprintf(text + n, 65536 - n,
+			    "address a%u { 172.16.1.%u/16 interface e0 }\n"
+			    "router a%u { vrrp 3 vrid %u; address a%u }\n",
+			    i, i, i, i, i);
+		file_text = text;
+		assert_int_equal(drive_reload(d, answer, sizeof(answer)),
+		    most == 255 ? -1 : 0);
+		assert_non_null(strstr(
+		    answer, most == 255 ? "more than 256 addresses"
+					: "253 added, 0 removed, 1 changed"));
+	}
+	stop(d);
+	free(text);
 }
 
 int
@@ -221,7 +469,11 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(arbiters_are_refused_with_the_reason),
 	    cmocka_unit_test(other_changes_are_applied_or_refused),
-	    cmocka_unit_test(routers_change_in_all_but_who_they_are),
+	    cmocka_unit_test(routers_change),
+	    cmocka_unit_test(routers_come_and_go_and_keep_their_places),
+	    cmocka_unit_test(what_routers_cannot_change_is_refused),
+	    cmocka_unit_test(lists_that_are_signed_stay),
+	    cmocka_unit_test(there_is_an_end_to_places),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

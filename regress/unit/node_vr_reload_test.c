@@ -1,0 +1,714 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A reload of virtual routers, composed: two nodes with nothing but a LAN
+ * between them, in virtual milliseconds.  What a reload does not change has no
+ * outage and no transition, what it removes is silent before the others hear
+ * so, and never do both speak for one address.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "node.h"
+#include "vrrp_packet.h"
+
+enum { NODES = 2, FRAMES = 512, EVENTS = 1024, FRAME = 512, HOSTS = 256 };
+
+struct host {
+	struct world *w;
+	unsigned me;
+	struct conf *conf; /* owned */
+	struct nd *nd; /* owned */
+	monotime_t timer;
+	struct nd_event queue[EVENTS];
+	unsigned n_queue;
+	struct vip_set open; /* as the guard has it */
+	monotime_t until;
+	bool present[HAD_ADDRESSES_MAX], broken[HAD_ADDRESSES_MAX];
+	unsigned announced[HAD_ADDRESSES_MAX];
+	uint8_t addrs[HOSTS]; /* of the last advert of each number */
+	bool frozen;
+};
+
+struct world {
+	monotime_t now;
+	struct host h[NODES];
+	uint8_t number[NODES][HAD_ADDRESSES_MAX]; /* of an address: its byte */
+	unsigned both, none_ms[HOSTS]; /* by the last byte of an address */
+};
+
+static void
+put(struct host *h, const struct nd_event *e)
+{
+	assert_true(h->n_queue < EVENTS);
+	h->queue[h->n_queue++] = *e;
+}
+
+static void
+op_timer(void *ctx, monotime_t at)
+{
+	((struct host *)ctx)->timer = at;
+}
+
+static void
+op_persist(void *ctx, const struct sf_record *r, uint64_t serial)
+{
+	struct nd_event e = {.type = ND_EV_PERSISTED};
+
+	(void)r;
+	e.u.persisted.serial = serial;
+	e.u.persisted.ok = true;
+	put(ctx, &e);
+}
+
+static void
+op_note(void *ctx, enum had_level level, const char *rule, const char *object,
+    const char *text)
+{
+	struct host *h = ctx;
+
+	(void)level, (void)rule;
+	if (getenv("NOTES") != NULL)
+		printf("%8.3f %u %s: %s\n", (double)h->w->now.us / 1e6, h->me,
+		    object, text);
+}
+
+static void
+op_add(void *ctx, uint16_t id)
+{
+	struct nd_event e = {.type = ND_EV_VIP};
+	struct host *h = ctx;
+
+	h->present[id] = !h->broken[id];
+	e.u.vip.type = VIP_EV_ADDED;
+	e.u.vip.u.result.id = id;
+	e.u.vip.u.result.ok = !h->broken[id];
+	put(h, &e);
+}
+
+static void
+op_del(void *ctx, uint16_t id)
+{
+	struct nd_event e = {.type = ND_EV_VIP};
+	struct host *h = ctx;
+
+	e.u.vip.type = VIP_EV_REMOVED;
+	e.u.vip.u.result.id = id;
+	e.u.vip.u.result.ok = true;
+	e.u.vip.u.result.found = h->present[id];
+	h->present[id] = false;
+	put(h, &e);
+}
+
+static void
+op_lease(void *ctx, uint64_t seq, const struct vip_set *open, monotime_t until)
+{
+	static const struct vip_set none;
+	struct nd_event e = {.type = ND_EV_VIP, .elected = true};
+	struct host *h = ctx;
+
+	e.u.vip.type = VIP_EV_LEASED;
+	e.u.vip.u.leased.seq = seq;
+	e.u.vip.u.leased.ok = memcmp(open, &none, sizeof(none)) == 0 ||
+			      mt_before(h->w->now, until);
+	if (e.u.vip.u.leased.ok) {
+		h->open = *open;
+		h->until = until;
+	}
+	put(h, &e);
+}
+
+static void
+op_bound_lease(
+    void *ctx, uint64_t seq, const struct vip_set *open, monotime_t until)
+{
+	(void)ctx, (void)seq, (void)open, (void)until;
+	fail_msg("no address of a service is configured");
+}
+
+static void
+op_announce(void *ctx, uint16_t id)
+{
+	((struct host *)ctx)->announced[id]++;
+}
+
+static bool
+holds(const struct host *h, uint16_t id)
+{
+	return h->present[id] && vip_set_has(&h->open, id) &&
+	       mt_before(h->w->now, h->until);
+}
+
+/* Does it speak for 10.9.0.NUMBER? */
+static bool
+speaks(const struct host *h, uint8_t number)
+{
+	for (uint16_t i = 0; i < HAD_ADDRESSES_MAX; i++)
+		if (holds(h, i) && h->w->number[h->me][i] == number)
+			return true;
+	return false;
+}
+
+/* The LAN; of a farewell, nothing that it is for is spoken for any more. */
+static void
+op_send(void *ctx, uint16_t ifx, const uint8_t *frame, size_t len, bool resolve)
+{
+	struct nd_event e = {.type = ND_EV_VR_PACKET};
+	static uint8_t ring[FRAMES][FRAME];
+	static unsigned next;
+	struct host *h = ctx;
+	struct vrrp_packet p;
+
+	assert_false(resolve);
+	assert_true(len > 14 && len <= FRAME);
+	memset(&p, 0, sizeof(p));
+	assert_int_equal(vrrp_decode_ip(&p, frame + 14, len - 14), VRRP_OK);
+	h->addrs[p.vrid] = p.naddr;
+	for (uint8_t i = 0; p.priority == 0 && i < p.naddr; i++)
+		assert_false(speaks(h, p.addrs[4 * i + 3]));
+	memcpy(ring[next % FRAMES], frame + 14, len - 14);
+	e.u.packet.ifx = ifx;
+	e.u.packet.bytes = ring[next++ % FRAMES];
+	e.u.packet.len = len - 14;
+	if (h->w->h[1 - h->me].nd != NULL && !h->w->h[1 - h->me].frozen)
+		put(&h->w->h[1 - h->me], &e);
+}
+
+static void
+op_flush(void *ctx)
+{
+	(void)ctx;
+}
+
+static void
+op_reply(void *ctx, uint64_t token, int code, const char *text)
+{
+	(void)ctx, (void)token, (void)text;
+	assert_int_equal(code, 0);
+}
+
+static const struct nd_ops ops = {
+    .timer = op_timer,
+    .persist = op_persist,
+    .note = op_note,
+    .addr_add = op_add,
+    .addr_del = op_del,
+    .lease = op_bound_lease,
+    .announce = op_announce,
+    .vr_lease = op_lease,
+    .vr_send = op_send,
+    .vr_flush = op_flush,
+    .reply = op_reply,
+};
+
+static void
+step(struct host *h, struct nd_event *e)
+{
+	e->now = h->w->now;
+	nd_step(h->nd, e);
+}
+
+static void
+settle(struct world *w)
+{
+	bool busy = true;
+
+	while (busy) {
+		busy = false;
+		for (unsigned i = 0; i < NODES; i++) {
+			struct host *h = &w->h[i];
+			struct nd_event e;
+
+			if (h->nd == NULL || h->frozen)
+				continue;
+			if (h->n_queue > 0) {
+				e = h->queue[0];
+				memmove(h->queue, h->queue + 1,
+				    --h->n_queue * sizeof(e));
+				step(h, &e);
+				busy = true;
+			} else if (!mt_before(w->now, h->timer)) {
+				memset(&e, 0, sizeof(e));
+				e.type = ND_EV_TIMER;
+				h->timer = MT_NEVER;
+				step(h, &e);
+				busy = true;
+			}
+		}
+	}
+}
+
+/* What is gone gives its place to others, as the daemon sees to it. */
+static void
+tidy(struct host *h)
+{
+	struct conf *c = h->conf;
+
+	for (uint16_t i = 0; i < c->n_routers; i++) {
+		bool gone = c->routers[i].leaving && nd_router_left(h->nd, i);
+
+		for (uint8_t k = 0; gone && k < c->routers[i].n_addrs; k++)
+			gone = nd_address_left(h->nd, c->routers[i].addrs[k]);
+		if (gone)
+			conf_drop_router(c, i);
+	}
+	for (uint16_t i = 0; i < c->n_addresses; i++)
+		if (c->addresses[i].leaving && nd_address_left(h->nd, i)) {
+			assert_false(h->present[i]);
+			conf_drop_address(c, i);
+		}
+}
+
+static void
+run_ms(struct world *w, unsigned ms)
+{
+	while (ms-- > 0) {
+		w->now = mt_add_ms(w->now, 1);
+		settle(w);
+		for (unsigned n = 1; n < HOSTS; n++) {
+			bool a = speaks(&w->h[0], (uint8_t)n);
+			bool b = speaks(&w->h[1], (uint8_t)n);
+
+			w->both += a && b;
+			w->none_ms[n] += !a && !b;
+		}
+		for (unsigned i = 0; i < NODES; i++)
+			if (w->h[i].nd != NULL)
+				tidy(&w->h[i]);
+	}
+}
+
+/* 'R5=100,1000:7,8': vrid 5, priority, interval in ms, addresses. */
+static struct conf *
+parse(unsigned node, const char *routers)
+{
+	char text[16384], errors[1024];
+	struct conf_errors err = {.text = errors, .size = sizeof(errors)};
+	struct conf *c = calloc(1, sizeof(*c));
+	int n, used, len;
+	unsigned id, prio, ms, addr;
+
+	assert_non_null(c);
+	n = snprintf(text, sizeof(text),
+	    "cluster c%u {\n}\nnode n%u {\nid 1\n}\n", node, node);
+	for (; sscanf(routers, " R%u=%u,%u%n", &id, &prio, &ms, &used) == 3;) {
+		char list[2048] = "";
+
+		routers += used;
+		while (sscanf(routers, "%*[:,]%u%n", &addr, &used) == 1) {
+			routers += used;
+			len = (int)strlen(list);
+			snprintf(list + len, sizeof(list) - (size_t)len,
+			    "address a%u\n", addr);
+			n += snprintf(text + n, sizeof(text) - (size_t)n,
+			    "address a%u {\n10.9.0.%u/24 interface eth0\n}\n",
+			    addr, addr);
+		}
+		n += snprintf(text + n, sizeof(text) - (size_t)n,
+		    "router r%u {\nvrrp 3 vrid %u\npriority %u\n"
+		    "interval %ums\n%s}\n",
+		    id, id, prio, ms, list);
+	}
+	if (conf_parse(c, "test", text, (size_t)n, &err) != 0)
+		fail_msg("%s\n%s", text, errors);
+	return c;
+}
+
+static void
+number(struct host *h)
+{
+	for (uint16_t i = 0; i < HAD_ADDRESSES_MAX; i++)
+		h->w->number[h->me][i] = i < h->conf->n_addresses
+					     ? h->conf->addresses[i].bytes[3]
+					     : 0;
+}
+
+static void
+facts(struct host *h)
+{
+	struct nd_event e = {.type = ND_EV_VR_IFACE};
+
+	e.u.iface.facts.carrier = true;
+	e.u.iface.facts.has4 = true;
+	memcpy(e.u.iface.facts.addr4,
+	    (uint8_t[]){10, 9, 0, (uint8_t)(h->me + 1)}, 4);
+	put(h, &e);
+}
+
+static void
+start(struct world *w, unsigned i, const char *routers)
+{
+	struct nd_event e = {.type = ND_EV_START};
+	struct host *h = &w->h[i];
+
+	h->w = w;
+	h->me = i;
+	h->conf = parse(i, routers);
+	number(h);
+	h->timer = MT_NEVER;
+	h->nd = nd_new(h->conf, 1, NULL, &ops, h);
+	assert_non_null(h->nd);
+	e.u.start.seed = 7 + i;
+	e.u.start.incarnation = 77 + i;
+	step(h, &e);
+	facts(h);
+	settle(w);
+}
+
+static struct world *
+world(const char *first, const char *second)
+{
+	struct world *w = calloc(1, sizeof(*w));
+
+	assert_non_null(w);
+	w->now.us = 1000000;
+	start(w, 0, first);
+	if (second != NULL)
+		start(w, 1, second);
+	else
+		w->h[1].w = w;
+	run_ms(w, 5000);
+	memset(w->none_ms, 0, sizeof(w->none_ms));
+	return w;
+}
+
+static void
+end(struct world *w)
+{
+	assert_int_equal(w->both, 0);
+	for (unsigned i = 0; i < NODES; i++) {
+		if (w->h[i].nd != NULL)
+			nd_free(w->h[i].nd);
+		free(w->h[i].conf);
+	}
+	free(w);
+}
+
+/* 0, or -1: refused. */
+static int
+reload(struct world *w, unsigned i, const char *routers, struct conf_merge *m)
+{
+	struct nd_event e = {.type = ND_EV_VR_RELOAD};
+	struct conf *next = parse(i, routers), *old, *merged;
+	struct host *h = &w->h[i];
+	char why[256];
+
+	old = calloc(1, sizeof(*old));
+	merged = calloc(1, sizeof(*merged));
+	assert_true(old != NULL && merged != NULL);
+	*old = *h->conf;
+	if (conf_merge(merged, h->conf, next, m, why, sizeof(why)) < 0) {
+		free(next);
+		free(old);
+		free(merged);
+		return -1;
+	}
+	e.u.reload.vr = nd_reload_new(h->nd, merged);
+	assert_non_null(e.u.reload.vr);
+	*h->conf = *merged;
+	e.u.reload.tracks = old->tracks;
+	e.u.reload.n_tracks = old->n_tracks;
+	number(h);
+	step(h, &e);
+	facts(h);
+	settle(w);
+	free(next);
+	free(old);
+	free(merged);
+	return 0;
+}
+
+static struct vr_status
+status(const struct world *w, unsigned i, uint8_t vrid)
+{
+	struct vr_status s;
+
+	for (uint16_t k = 0; k < w->h[i].conf->n_routers; k++)
+		if (w->h[i].conf->routers[k].vrid == vrid &&
+		    nd_router_status(w->h[i].nd, k, &s))
+			return s;
+	fail_msg("no router %u", vrid);
+	return s;
+}
+
+static void
+nothing_happened(const struct world *w, uint8_t vrid, uint8_t address)
+{
+	assert_int_equal(w->none_ms[address], 0);
+	assert_int_equal(status(w, 0, vrid).transitions, 2);
+	assert_int_equal(status(w, 1, vrid).transitions, 1);
+}
+
+static void
+one_comes(void **state)
+{
+	struct world *w = world("R5=200,100:50", "R5=100,100:50");
+	struct conf_merge m;
+
+	(void)state;
+	assert_int_equal(reload(w, 0, "R4=200,100:40,41 R5=200,100:50", &m), 0);
+	assert_int_equal(m.added, 1);
+	assert_int_equal(m.kept, 1);
+	assert_false(speaks(&w->h[0], 40));
+	assert_true(status(w, 0, 4).state == VR_BACKUP);
+	/* 3 intervals and the skew of 56/256. */
+	run_ms(w, 330);
+	assert_true(speaks(&w->h[0], 40) && speaks(&w->h[0], 41));
+	assert_int_equal(w->h[0].announced[1], 1);
+	assert_int_equal(reload(w, 1, "R5=100,100:50 R4=100,100:40,41", &m), 0);
+	run_ms(w, 3000);
+	assert_true(status(w, 1, 4).state == VR_BACKUP);
+	assert_true(speaks(&w->h[0], 40));
+	nothing_happened(w, 5, 50);
+	end(w);
+}
+
+static void
+one_goes(void **state)
+{
+	struct world *w =
+	    world("R4=200,100:40 R5=200,100:50", "R4=100,100:40 R5=100,100:50");
+	struct conf_merge m;
+
+	(void)state;
+	assert_int_equal(reload(w, 0, "R5=200,100:50", &m), 0);
+	assert_int_equal(m.removed, 1);
+	assert_int_equal(m.addrs_removed, 1);
+	/* The farewell: the other one waits for its skew only. */
+	run_ms(w, 65);
+	assert_true(speaks(&w->h[1], 40));
+	assert_false(w->h[0].present[0]);
+	assert_true(conf_is_hole(w->h[0].conf->routers[0].name));
+	assert_true(conf_is_hole(w->h[0].conf->addresses[0].name));
+	/* It goes on the other, too, and then a third has its place. */
+	assert_int_equal(reload(w, 1, "R5=100,100:50", &m), 0);
+	run_ms(w, 100);
+	assert_false(speaks(&w->h[1], 40));
+	assert_int_equal(reload(w, 0, "R5=200,100:50 R9=200,100:40", &m), 0);
+	assert_int_equal(w->h[0].conf->routers[0].vrid, 9);
+	run_ms(w, 1000);
+	assert_true(speaks(&w->h[0], 40));
+	nothing_happened(w, 5, 50);
+	end(w);
+}
+
+static void
+addresses_come_and_go(void **state)
+{
+	struct world *w = world("R5=200,100:50,51", "R5=100,100:50,51");
+	struct conf_merge m;
+
+	(void)state;
+	assert_int_equal(reload(w, 0, "R5=200,100:50,52,51", &m), 0);
+	assert_int_equal(m.changed, 1);
+	assert_int_equal(m.addrs_added, 1);
+	run_ms(w, 100);
+	assert_true(speaks(&w->h[0], 52));
+	assert_int_equal(w->h[0].announced[2], 2);
+	assert_int_equal(w->h[0].addrs[5], 3);
+	/* The other one has the old list, and goes on listening. */
+	run_ms(w, 2000);
+	assert_int_equal(status(w, 1, 5).rejects[VRRP_R_ADDRESSES] > 0, 1);
+	nothing_happened(w, 5, 50);
+	assert_int_equal(reload(w, 1, "R5=100,100:50,51,52", &m), 0);
+	assert_int_equal(reload(w, 0, "R5=200,100:52,51", &m), 0);
+	assert_int_equal(m.addrs_removed, 1);
+	run_ms(w, 1);
+	assert_false(speaks(&w->h[0], 50));
+	assert_false(w->h[0].present[0]);
+	run_ms(w, 200);
+	assert_int_equal(w->h[0].addrs[5], 2);
+	w->none_ms[50] = 0;
+	nothing_happened(w, 5, 50);
+	run_ms(w, 2000);
+	nothing_happened(w, 5, 51);
+	assert_int_equal(w->h[0].announced[1], 4);
+	end(w);
+}
+
+/* What cannot be taken at once is taken later, and the rest is not given up. */
+static void
+an_address_that_fails_is_tried_again(void **state)
+{
+	struct world *w = world("R5=200,100:50", "R5=100,100:50");
+	struct conf_merge m;
+
+	(void)state;
+	w->h[0].broken[1] = true;
+	assert_int_equal(reload(w, 0, "R5=200,100:50,51", &m), 0);
+	run_ms(w, 2500);
+	assert_false(speaks(&w->h[0], 51));
+	w->h[0].broken[1] = false;
+	run_ms(w, 1100);
+	assert_true(speaks(&w->h[0], 51));
+	nothing_happened(w, 5, 50);
+	end(w);
+}
+
+/* In the middle of a take: it is for the addresses that there are now. */
+static void
+a_take_under_way_goes_on(void **state)
+{
+	struct world *w = world("R5=200,100:50,51", NULL);
+	struct conf_merge m;
+	struct nd_event e = {.type = ND_EV_OP};
+
+	(void)state;
+	e.u.op.op = ND_OP_RELEASE;
+	step(&w->h[0], &e);
+	settle(w);
+	/* Until the timer has it taken, whose answers have not come. */
+	while (!w->h[0].present[1] || !w->h[0].present[0]) {
+		w->now = mt_add_ms(w->now, 1);
+		memset(&e, 0, sizeof(e));
+		e.type = ND_EV_TIMER;
+		if (!mt_before(w->now, w->h[0].timer))
+			step(&w->h[0], &e);
+	}
+	assert_int_equal(w->h[0].n_queue, 2);
+	assert_int_equal(reload(w, 0, "R5=200,100:51,52", &m), 0);
+	run_ms(w, 50);
+	assert_false(speaks(&w->h[0], 50) || w->h[0].present[0]);
+	assert_true(speaks(&w->h[0], 51) && speaks(&w->h[0], 52));
+	assert_int_equal(status(w, 0, 5).take_failed, 0);
+	end(w);
+}
+
+/* One lease for all: of slow ones it lasts while a fast one is not active. */
+static void
+intervals_differ(void **state)
+{
+	struct world *w =
+	    world("R4=200,2000:40 R5=100,50:50", "R4=100,2000:40 R5=200,50:50");
+	struct conf_merge m;
+
+	(void)state;
+	run_ms(w, 20000);
+	memset(w->none_ms, 0, sizeof(w->none_ms));
+	run_ms(w, 20000);
+	assert_true(speaks(&w->h[0], 40) && speaks(&w->h[1], 50));
+	assert_int_equal(w->none_ms[40], 0);
+	assert_int_equal(w->none_ms[50], 0);
+	assert_int_equal(status(w, 0, 4).transitions, 2);
+	/* A much faster one comes, and the slow one gets fast and slow. */
+	assert_int_equal(
+	    reload(w, 0, "R4=200,2000:40 R5=100,50:50 R6=200,10:60", &m), 0);
+	run_ms(w, 5000);
+	assert_true(speaks(&w->h[0], 60));
+	/* Its lease is short as long as it is here: frozen, all are silent. */
+	w->h[0].frozen = true;
+	run_ms(w, 30);
+	assert_false(speaks(&w->h[0], 60));
+	w->h[0].frozen = false;
+	run_ms(w, 20000);
+	memset(w->none_ms, 0, sizeof(w->none_ms));
+	assert_int_equal(
+	    reload(w, 0, "R4=200,100:40 R5=100,50:50 R6=200,10:60", &m), 0);
+	assert_int_equal(m.changed, 1);
+	run_ms(w, 5000);
+	assert_int_equal(reload(w, 0, "R4=200,3000:40 R5=100,50:50", &m), 0);
+	run_ms(w, 20000);
+	assert_int_equal(w->none_ms[40], 0);
+	assert_int_equal(w->none_ms[50], 0);
+	assert_true(speaks(&w->h[0], 40));
+	end(w);
+}
+
+static void
+from_none_to_some_and_back(void **state)
+{
+	struct world *w = world("", NULL);
+	struct conf_merge m;
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < 3; i++) {
+		assert_int_equal(
+		    reload(w, 0, "R5=200,100:50,51 R6=255,1000:60", &m), 0);
+		assert_int_equal(m.added, 2);
+		run_ms(w, 10);
+		/* The owner does not wait. */
+		assert_true(speaks(&w->h[0], 60));
+		run_ms(w, 400);
+		assert_true(speaks(&w->h[0], 50));
+		assert_int_equal(reload(w, 0, "", &m), 0);
+		run_ms(w, 10);
+		assert_int_equal(w->h[0].conf->n_routers, 0);
+		assert_int_equal(w->h[0].conf->n_addresses, 0);
+		for (unsigned k = 0; k < HAD_ADDRESSES_MAX; k++)
+			assert_false(w->h[0].present[k]);
+	}
+	end(w);
+}
+
+static uint64_t
+draw(uint64_t *x)
+{
+	*x ^= *x << 13;
+	*x ^= *x >> 7;
+	*x ^= *x << 17;
+	return *x;
+}
+
+/* Any files on both sides, one after the other. */
+static void
+any_reloads_and_never_two(void **state)
+{
+	uint64_t x = 88172645463325252u;
+	struct world *w = world("R9=200,100:90", "R9=100,100:90");
+	unsigned taken = 0;
+
+	(void)state;
+	memset(w->none_ms, 0, sizeof(w->none_ms));
+	for (unsigned round = 0; round < 300; round++) {
+		unsigned who = draw(&x) % NODES;
+		struct conf_merge m;
+		char text[1024];
+		int n = 0;
+
+		for (unsigned r = 1; r <= 8; r++) {
+			if (draw(&x) % 3 == 0)
+				continue;
+			n += snprintf(text + n, sizeof(text) - (size_t)n,
+			    "R%u=%u,%u:%u", r, 1 + (unsigned)(draw(&x) % 254),
+			    100, 10 * r);
+			for (unsigned a = 1; a < 4; a++)
+				if (draw(&x) % 2 == 0)
+					n += snprintf(text + n,
+					    sizeof(text) - (size_t)n, ",%u",
+					    10 * r + a);
+			text[n++] = ' ';
+		}
+		snprintf(text + n, sizeof(text) - (size_t)n, "R9=%u,100:90",
+		    who == 0 ? 200 : 100);
+		taken += reload(w, who, text, &m) == 0;
+		run_ms(w, (unsigned)(draw(&x) % 5) * (draw(&x) % 100));
+		assert_int_equal(w->both, 0);
+	}
+	assert_true(taken > 250);
+	nothing_happened(w, 9, 90);
+	end(w);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(one_comes),
+	    cmocka_unit_test(one_goes),
+	    cmocka_unit_test(addresses_come_and_go),
+	    cmocka_unit_test(an_address_that_fails_is_tried_again),
+	    cmocka_unit_test(a_take_under_way_goes_on),
+	    cmocka_unit_test(intervals_differ),
+	    cmocka_unit_test(from_none_to_some_and_back),
+	    cmocka_unit_test(any_reloads_and_never_two),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
