@@ -11,15 +11,17 @@
 #include "log.h"
 
 static void
-cb_packet(void *ctx, uint16_t iface, const uint8_t src_mac[6],
-    const uint8_t *ip, size_t len, monotime_t received)
+cb_packets(void *ctx, uint16_t iface, const struct vrs_packet *p, unsigned n)
 {
+	struct nd_packet list[VRS_PACKETS_MAX];
 	struct nd_event e = {.type = ND_EV_VR_PACKET};
 
-	(void)src_mac, (void)received;
+	ASSERT(n <= NITEMS(list));
+	for (unsigned i = 0; i < n; i++)
+		list[i] = (struct nd_packet){p[i].ip, p[i].len};
 	e.u.packet.ifx = iface;
-	e.u.packet.bytes = ip;
-	e.u.packet.len = len;
+	e.u.packet.n = (uint16_t)n;
+	e.u.packet.list = list;
 	drive_step(ctx, &e);
 }
 
@@ -225,7 +227,7 @@ static int
 make_sockets(struct drive *d, char *err, size_t size)
 {
 	static const struct vrs_cb cb = {
-	    .packet = cb_packet, .iface = cb_iface};
+	    .packets = cb_packets, .iface = cb_iface};
 	struct vrs_addr peers[HAD_ADDRESSES_MAX], own[HAD_ADDRESSES_MAX];
 	struct vrs_iface_conf ifaces[VR_IFS_MAX];
 	char names[VR_IFS_MAX][16];

@@ -106,6 +106,12 @@ struct nd_vr_iface {
 	uint8_t addr6[16]; /* link-local */
 };
 
+/* From the IP header on.  Not sent by this node. */
+struct nd_packet {
+	const uint8_t *bytes;
+	size_t len;
+};
+
 struct nd_event {
 	enum nd_ev type;
 	monotime_t now;
@@ -185,14 +191,10 @@ struct nd_event {
 		struct { /* this node's watchdog runs (R7) */
 			bool armed;
 		} watchdog;
-		/*
-		 * From the IP header on; an interface by its number, see
-		 * nd_vr_ifaces.  Not sent by this node.
-		 */
+		/* An interface by its number, see nd_vr_ifaces. */
 		struct {
-			uint16_t ifx;
-			const uint8_t *bytes; /* lent for the step */
-			size_t len;
+			uint16_t ifx, n;
+			const struct nd_packet *list; /* lent for the step */
 		} packet;
 		struct {
 			uint16_t ifx;

@@ -615,4 +615,6 @@ nd_vr_config(struct nd *nd)
 	e.u.conf = &vc;
 	nd_vr_step(nd, &e);
 	find_ids(nd->vr);
+	for (uint16_t i = 0; i < nd->vr->n; i++)
+		nd->vr->routers[i].said_len = 0;
 }

@@ -198,6 +198,45 @@ meant(struct nd *nd, uint16_t ifx, uint8_t family, uint8_t vrid, bool carp,
 	return NULL;
 }
 
+/*
+ * A master says the same again and again: what was found right is right again
+ * as long as nothing changes that it was compared with (nd_vr_config).  CARP
+ * never says the same twice.
+ */
+static void
+remember(struct nd_vr_router *r, const uint8_t *bytes, size_t len,
+    const struct vr_advert *a)
+{
+	if (len > sizeof(r->said))
+		return;
+	memcpy(r->said, bytes, len);
+	r->said_len = (uint8_t)len;
+	r->said_advert = *a;
+}
+
+static bool
+said_before(struct nd *nd, uint16_t ifx, const struct nd_packet *b)
+{
+	size_t head;
+	struct nd_vr_router *r;
+	uint8_t family;
+	uint16_t id;
+
+	if (b->len == 0)
+		return false;
+	family = b->bytes[0] >> 4;
+	head = family == 4 ? ADV_IP4_LEN : ADV_IP6_LEN;
+	if (b->len <= head + 1 || b->len > sizeof(r->said))
+		return false;
+	id = vr_find(nd->vr->core, ifx, family, b->bytes[head + 1]);
+	r = id == VR_NONE ? NULL : nd_vr_of(nd->vr, id);
+	if (r == NULL || r->said_len != b->len ||
+	    memcmp(r->said, b->bytes, b->len) != 0)
+		return false;
+	advert(nd, r, &r->said_advert);
+	return true;
+}
+
 static void
 got_vrrp(struct nd *nd, uint16_t ifx, const uint8_t *bytes, size_t len)
 {
@@ -240,6 +279,8 @@ got_vrrp(struct nd *nd, uint16_t ifx, const uint8_t *bytes, size_t len)
 	a.csum = p.sum == VRRP_SUM_PSEUDO ? VR_CSUM_PSEUDO : VR_CSUM_PLAIN;
 	a.priority = p.priority;
 	a.interval_ms = p.interval_ms;
+	if (why == VRRP_OK)
+		remember(r, bytes, len, &a);
 	advert(nd, r, &a);
 }
 
@@ -271,22 +312,28 @@ got_carp(struct nd *nd, uint16_t ifx, const uint8_t *bytes, size_t len)
 	advert(nd, r, &a);
 }
 
-void
-nd_vr_packet(struct nd *nd, const struct nd_event *e)
+static void
+got(struct nd *nd, uint16_t ifx, const struct nd_packet *b)
 {
 	const uint8_t *payload;
 	struct adv_frame f;
 	size_t len;
 
-	if (e->u.packet.ifx >= nd->vr->n_ifs)
+	if (said_before(nd, ifx, b))
 		return;
 	memset(&f, 0, sizeof(f));
-	if (adv_get_ip(&f, e->u.packet.bytes, e->u.packet.len, &payload,
-		&len) == ADV_OK &&
+	if (adv_get_ip(&f, b->bytes, b->len, &payload, &len) == ADV_OK &&
 	    carp_is_message(payload, len))
-		got_carp(
-		    nd, e->u.packet.ifx, e->u.packet.bytes, e->u.packet.len);
+		got_carp(nd, ifx, b->bytes, b->len);
 	else
-		got_vrrp(
-		    nd, e->u.packet.ifx, e->u.packet.bytes, e->u.packet.len);
+		got_vrrp(nd, ifx, b->bytes, b->len);
+}
+
+void
+nd_vr_packet(struct nd *nd, const struct nd_event *e)
+{
+	if (e->u.packet.ifx >= nd->vr->n_ifs)
+		return;
+	for (uint16_t i = 0; i < e->u.packet.n; i++)
+		got(nd, e->u.packet.ifx, &e->u.packet.list[i]);
 }

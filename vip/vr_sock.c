@@ -14,6 +14,8 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -33,9 +35,18 @@ enum {
 	PEERS_MAX = 100, /* of one interface and family: jumps are short */
 	FILTER_MAX = 32 + 9 * PEERS_MAX,
 	READ_ROUNDS = 8, /* bounded work per wake-up and socket, in batches */
-	READ_BATCH = 32,
+	/*
+	 * Room for two adverts of as many routers as an interface can have.
+	 * A slot holds an advert of 37 IPv4 addresses, or of 7 IPv6 ones.
+	 */
+	RING_SLOTS = 512,
+	RING_SLOT = 256,
+	RING_BLOCK = 64 * 1024, /* whole pages, whatever their size */
+	RING_BYTES = RING_SLOTS * RING_SLOT,
 	REST_FROM = 8, /* adverts in REST_MS: there are many routers */
 	REST_MS = 1,
+	MANY_FROM = 64, /* adverts of one rest */
+	LONG_REST_MS = 2,
 	QUEUE_BYTES = 256 * 1024,
 	SNDBUF = 8 * 1024 * 1024,
 	RCVBUF = 1024 * 1024,
@@ -132,110 +143,128 @@ filter_build(
 /* Receiving. */
 
 /*
+ * The kernel writes what comes into a ring that this process sees: an advert
+ * costs no system call and no copy.  What is longer than a slot comes by the
+ * socket's own queue, in the same order.
+ */
+
+static struct tpacket2_hdr *
+slot(const struct ear *e)
+{
+	return (struct tpacket2_hdr *)(void *)(e->ring +
+					       (size_t)e->next * RING_SLOT);
+}
+
+static bool
+ear_has(const struct ear *e)
+{
+	return e->ring != NULL &&
+	       (__atomic_load_n(&slot(e)->tp_status, __ATOMIC_ACQUIRE) &
+		   TP_STATUS_USER) != 0;
+}
+
+/*
  * When the kernel got a packet: its stamp is of the wall clock, so take its
  * age, unless that cannot be.
  */
 static monotime_t
-stamp(struct msghdr *m, monotime_t now, const struct timespec *wall)
+stamp(const struct tpacket2_hdr *h, monotime_t now, const struct timespec *wall)
 {
-	const struct cmsghdr *c;
-	struct timespec ts;
-	int64_t age;
+	int64_t age =
+	    (int32_t)((uint32_t)wall->tv_sec - h->tp_sec) * INT64_C(1000000) +
+	    (wall->tv_nsec - (int64_t)h->tp_nsec) / 1000;
 
-	for (c = CMSG_FIRSTHDR(m); c != NULL;
-	     c = CMSG_NXTHDR(m, (struct cmsghdr *)(uintptr_t)c)) {
-		if (c->cmsg_level != SOL_SOCKET ||
-		    c->cmsg_type != SCM_TIMESTAMPNS)
-			continue;
-		memcpy(&ts, CMSG_DATA(c), sizeof(ts));
-		age = (int64_t)(wall->tv_sec - ts.tv_sec) * 1000000 +
-		      (wall->tv_nsec - ts.tv_nsec) / 1000;
-		if (age > 0 && age < STAMP_MAX_US)
-			return mt_add_us(now, -age);
-	}
-	return now;
+	return age > 0 && age < STAMP_MAX_US ? mt_add_us(now, -age) : now;
 }
 
-/* Room for one call of recvmmsg. */
-struct batch {
-	struct mmsghdr m[READ_BATCH];
-	struct iovec iov[READ_BATCH];
-	struct sockaddr_ll from[READ_BATCH];
-	union {
-		struct cmsghdr align;
-		char room[CMSG_SPACE(sizeof(struct timespec))];
-	} control[READ_BATCH];
-	uint8_t frame[READ_BATCH][VRS_READ_MAX];
-};
-
-static void
-batch_ready(struct batch *b)
+/* The frame of a slot; len 0: there is none that could be an advert. */
+static const uint8_t *
+frame_of(struct ear *e, const struct tpacket2_hdr *h, size_t *len)
 {
-	unsigned i;
+	uint8_t *big = e->vrs->big;
+	ssize_t n;
 
-	for (i = 0; i < READ_BATCH; i++) {
-		b->iov[i] = (struct iovec){b->frame[i], VRS_READ_MAX};
-		b->m[i].msg_hdr = (struct msghdr){
-		    .msg_name = &b->from[i],
-		    .msg_namelen = sizeof(b->from[i]),
-		    .msg_iov = &b->iov[i],
-		    .msg_iovlen = 1,
-		    .msg_control = &b->control[i],
-		    .msg_controllen = sizeof(b->control[i]),
+	*len = h->tp_snaplen;
+	if ((h->tp_status & TP_STATUS_COPY) == 0)
+		return (const uint8_t *)h + h->tp_mac;
+	n = recv(e->fd, big, VRS_READ_MAX, MSG_DONTWAIT);
+	*len = n > 0 ? (size_t)n : 0;
+	return big;
+}
+
+/*
+ * Up to VRS_PACKETS_MAX of them.  A slot is the kernel's again when all that
+ * came with it are told, for their bytes are lent.
+ */
+static unsigned
+ear_batch(struct ear *e, const struct timespec *wall, monotime_t now)
+{
+	struct vrs *v = e->vrs;
+	struct vrs_packet p[VRS_PACKETS_MAX];
+	struct tpacket2_hdr *used[VRS_PACKETS_MAX];
+	unsigned n = 0, n_used = 0, i;
+	const uint8_t *frame;
+	size_t len;
+	bool big = false;
+
+	/* There is one place for a long frame. */
+	while (n_used < VRS_PACKETS_MAX && !big && ear_has(e)) {
+		struct tpacket2_hdr *h = slot(e);
+
+		used[n_used++] = h;
+		e->next = (e->next + 1) % RING_SLOTS;
+		big = (h->tp_status & TP_STATUS_COPY) != 0;
+		frame = frame_of(e, h, &len);
+		if (len <= ETH_HLEN)
+			continue;
+		p[n++] = (struct vrs_packet){
+		    .src_mac = frame + 6,
+		    .ip = frame + ETH_HLEN,
+		    .len = len - ETH_HLEN,
+		    .received = stamp(h, now, wall),
 		};
 	}
-}
-
-static void
-deliver(struct vrs *v, uint16_t id, struct batch *b, unsigned i, monotime_t now,
-    const struct timespec *wall)
-{
-	size_t len = b->m[i].msg_len;
-
-	if (b->from[i].sll_pkttype == PACKET_OUTGOING || len <= ETH_HLEN)
-		return;
-	v->stats.received++;
-	v->cb.packet(v->ctx, id, b->frame[i] + 6, b->frame[i] + ETH_HLEN,
-	    len - ETH_HLEN, stamp(&b->m[i].msg_hdr, now, wall));
+	v->stats.received += n;
+	if (n > 0)
+		v->cb.packets(v->ctx, e->id, p, n);
+	for (i = 0; i < n_used; i++)
+		__atomic_store_n(
+		    &used[i]->tp_status, TP_STATUS_KERNEL, __ATOMIC_RELEASE);
+	return n_used;
 }
 
 /* How many there were. */
 static unsigned
 ear_read(struct ear *e)
 {
-	struct vrs *v = e->vrs;
-	struct batch *b = v->batch;
 	struct timespec wall;
+	unsigned total = 0, n;
+	int rounds = READ_ROUNDS;
 	monotime_t now;
-	unsigned total = 0;
-	int rounds = READ_ROUNDS, n, i;
 
-	while (e->fd >= 0 && rounds-- > 0) {
-		batch_ready(b);
-		n = recvmmsg(e->fd, b->m, READ_BATCH, MSG_DONTWAIT, NULL);
-		if (n <= 0)
-			break; /* an error is that of the interface, too */
-		clock_gettime(CLOCK_REALTIME, &wall);
-		now = loop_now();
-		for (i = 0; i < n; i++)
-			deliver(v, e->id, b, (unsigned)i, now, &wall);
-		total += (unsigned)n;
-		if (n < READ_BATCH)
-			break;
-	}
+	if (!ear_has(e))
+		return 0;
+	clock_gettime(CLOCK_REALTIME, &wall);
+	now = loop_now();
+	do {
+		n = ear_batch(e, &wall, now);
+		total += n;
+	} while (n > 0 && --rounds > 0);
 	return total;
 }
 
 /*
  * Adverts of many routers come in a burst, and each one would wake the process,
- * which is dearer than reading it: after some of them the socket has a rest.
+ * which is dearer than reading it: after some of them the socket has a rest,
+ * and after the first one, and a longer one, if they were very many before.
  */
 static void
 ear_turn(struct ear *e)
 {
 	struct vrs *v = e->vrs;
 	monotime_t now = loop_now();
-	bool rests;
+	bool rested = e->rests;
+	unsigned n;
 
 	ASSERT(!v->reading);
 	if (!mt_before(now, mt_add_ms(e->burst_at, REST_MS))) {
@@ -243,27 +272,35 @@ ear_turn(struct ear *e)
 		e->burst = 0;
 	}
 	v->reading = true;
-	e->burst += ear_read(e);
+	n = ear_read(e);
 	v->reading = false;
-	rests = e->burst >= REST_FROM;
-	v->stats.rests += rests;
-	if (rests) {
-		e->burst_at.us = 0;
-		loop_timer_at(v->rest, mt_add_ms(now, REST_MS));
+	e->burst += n;
+	if (rested) {
+		e->many = n >= MANY_FROM;
+		e->burst = 0;
 	}
-	if (rests == e->rests || e->src == NULL)
-		return;
-	e->rests = rests;
-	sd_event_source_set_enabled(e->src, rests ? SD_EVENT_OFF : SD_EVENT_ON);
+	e->rests = !rested && (e->burst >= REST_FROM || (e->many && n > 0));
+	v->stats.rests += e->rests;
+	if (e->rests)
+		loop_timer_at(
+		    v->rest, mt_add_ms(now, e->many ? LONG_REST_MS : REST_MS));
+	if (rested != e->rests && e->src != NULL)
+		sd_event_source_set_enabled(
+		    e->src, e->rests ? SD_EVENT_OFF : SD_EVENT_ON);
 }
 
 static int
 on_packet(sd_event_source *src, int fd, uint32_t revents, void *ctx)
 {
 	struct ear *e = ctx;
+	socklen_t size = sizeof(int);
+	int error;
 
-	(void)src, (void)revents;
+	(void)src;
 	ASSERT(fd == e->fd);
+	/* That of the interface, too; it would wake for ever. */
+	if (revents & EPOLLERR)
+		getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
 	ear_turn(e);
 	return 0;
 }
@@ -302,10 +339,14 @@ ear_close(struct ear *e)
 {
 	sd_event_source_disable_unref(e->src);
 	e->src = NULL;
+	ASSERT(!e->vrs->reading);
+	if (e->ring != NULL)
+		munmap(e->ring, RING_BYTES);
 	if (e->fd >= 0)
 		close(e->fd);
 	if (e->group >= 0)
 		close(e->group);
+	e->ring = NULL;
 	e->fd = e->group = -1;
 	e->ifindex = 0;
 	e->rests = false;
@@ -366,6 +407,34 @@ ear_solicited(const struct vrs *v, const struct ear *e, uint32_t ifindex)
 }
 
 static int
+ear_ring(struct ear *e)
+{
+	static const struct tpacket_req req = {
+	    .tp_block_size = RING_BLOCK,
+	    .tp_block_nr = RING_BYTES / RING_BLOCK,
+	    .tp_frame_size = RING_SLOT,
+	    .tp_frame_nr = RING_SLOTS,
+	};
+	int version = TPACKET_V2, on = 1;
+	void *p;
+
+	if (setsockopt(e->fd, SOL_PACKET, PACKET_VERSION, &version,
+		sizeof(version)) < 0 ||
+	    setsockopt(e->fd, SOL_PACKET, PACKET_COPY_THRESH, &on, sizeof(on)) <
+		0 ||
+	    setsockopt(e->fd, SOL_PACKET, PACKET_RX_RING, &req, sizeof(req)) <
+		0)
+		return -1;
+	p = mmap(
+	    NULL, RING_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, e->fd, 0);
+	if (p == MAP_FAILED)
+		return -1;
+	e->ring = p;
+	e->next = 0;
+	return 0;
+}
+
+static int
 ear_open(struct vrs *v, struct ear *e, uint8_t family)
 {
 	const struct iface *f = &v->ifs[e->id];
@@ -385,8 +454,7 @@ ear_open(struct vrs *v, struct ear *e, uint8_t family)
 	if (e->fd < 0 ||
 	    setsockopt(
 		e->fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog)) < 0 ||
-	    setsockopt(e->fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on)) <
-		0 ||
+	    ear_ring(e) < 0 ||
 	    /* What this machine sends is not copied for it to be dropped. */
 	    setsockopt(e->fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on,
 		sizeof(on)) < 0 ||
@@ -581,9 +649,9 @@ copy_conf(struct vrs *v, const struct vrs_conf *conf)
 	v->peers = calloc(conf->n_peers + 1u, sizeof(*v->peers));
 	v->own = calloc(conf->n_own + 1u, sizeof(*v->own));
 	v->bytes = malloc(QUEUE_BYTES);
-	v->batch = malloc(sizeof(*v->batch));
+	v->big = malloc(VRS_READ_MAX);
 	if (v->peers == NULL || v->own == NULL || v->bytes == NULL ||
-	    v->batch == NULL)
+	    v->big == NULL)
 		return -1;
 	if (conf->n_peers > 0)
 		memcpy(
@@ -660,7 +728,7 @@ vrs_free(struct vrs *v)
 	free(v->peers);
 	free(v->own);
 	free(v->bytes);
-	free(v->batch);
+	free(v->big);
 	free(v);
 }
 

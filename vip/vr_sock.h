@@ -17,6 +17,7 @@ enum {
 	VRS_IFS_MAX = 64,
 	VRS_FRAME_MAX = 4096, /* one frame to be sent, at most */
 	VRS_NO_IFACE = 0xffff,
+	VRS_PACKETS_MAX = 64, /* told at once, at most */
 };
 
 /* An interface.  Its id is its index in the configuration. */
@@ -60,15 +61,23 @@ struct vrs_iface {
 	uint8_t addr6[16]; /* link-local, not tentative, not a virtual MAC's */
 };
 
+/*
+ * An IP packet of protocol 112 from its IP header on, as the network gave it:
+ * nothing else is checked.  received: when the kernel got it, never in the
+ * future.  All of it is lent.
+ */
+struct vrs_packet {
+	const uint8_t *src_mac; /* 6 bytes */
+	const uint8_t *ip;
+	size_t len;
+	monotime_t received;
+};
+
 /* Called from the loop, never from inside vrs_new, vrs_send or vrs_flush. */
 struct vrs_cb {
-	/*
-	 * An IP packet of protocol 112 from its IP header on, as the network
-	 * gave it: nothing else is checked.  received: when the kernel got it,
-	 * never in the future.  All of it is lent.
-	 */
-	void (*packet)(void *ctx, uint16_t iface, const uint8_t src_mac[6],
-	    const uint8_t *ip, size_t len, monotime_t received);
+	/* n that came together, in their order; 0 < n <= VRS_PACKETS_MAX */
+	void (*packets)(void *ctx, uint16_t iface, const struct vrs_packet *,
+	    unsigned n);
 	/* Once for each interface soon after the start; once per change. */
 	void (*iface)(void *ctx, uint16_t iface, const struct vrs_iface *);
 };
@@ -96,7 +105,7 @@ const struct vrs_iface *vrs_iface(const struct vrs *, uint16_t iface);
 
 /*
  * Reads what the kernel has for us now, without waiting for the loop's turn,
- * and calls cb.packet for it: before a timeout deposes somebody.
+ * and calls cb.packets for it: before a timeout deposes somebody.
  */
 void vrs_read(struct vrs *);
 

@@ -25,11 +25,14 @@ struct ear {
 	uint16_t id; /* of the interface */
 	uint32_t ifindex; /* that it is bound to; 0: none */
 	int fd; /* owned; -1: none */
+	uint8_t *ring; /* mapped; NULL: none */
+	unsigned next; /* slot of it that is read next */
 	int group; /* owned; -1: none; keeps the membership */
 	sd_event_source *src; /* owned */
 	monotime_t burst_at; /* since then came */
 	unsigned burst; /* as many */
 	bool rests; /* there are many: src is off until the timer */
+	bool many; /* so they were in the last rest */
 };
 
 struct iface {
@@ -40,7 +43,6 @@ struct iface {
 	struct ear ear4, ear6;
 };
 
-struct batch;
 struct vrs {
 	struct vrs_cb cb;
 	void *ctx; /* borrowed */
@@ -48,7 +50,7 @@ struct vrs {
 	int out, catch4, catch6; /* owned */
 	struct vrs_addr *peers, *own; /* owned */
 	uint16_t n_peers, n_own;
-	struct batch *batch; /* owned */
+	uint8_t *big; /* owned; room for a long frame */
 	bool reading;
 	struct loop_timer *rest; /* owned */
 

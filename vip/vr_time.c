@@ -12,6 +12,8 @@
  */
 #include "vr_int.h"
 
+enum { SOON_US = 2000 };
+
 /* Of the own adverts. */
 int64_t
 vr_interval_us(const struct vr_r *r)
@@ -183,12 +185,35 @@ vr_queue(struct vr *v, struct vr_r *r)
 	}
 }
 
+/* A deadline that is none any more, but of which the alarm has to tell. */
+static bool
+came(const struct vr *v, const struct vr_alarm *a, monotime_t at)
+{
+	return !mt_before(at, a->at) && !mt_before(v->now, at);
+}
+
+/*
+ * The first one that is due, or NULL.  On the way, alarms of what was put off
+ * move to where they belong, soon ones as well: so that masters which are heard
+ * together do not wake the process one after the other.
+ */
 struct vr_r *
 vr_due(struct vr *v)
 {
-	if (v->n_heap == 0 || !vr_due_at(v, v->heap[0].at))
-		return NULL;
-	return &v->r[v->heap[0].id];
+	monotime_t soon = mt_add_us(v->now, SOON_US), at;
+	struct vr_alarm *a = &v->heap[0];
+
+	while (v->n_heap > 0 && !mt_before(soon, a->at)) {
+		struct vr_r *r = &v->r[a->id];
+
+		at = vr_deadline(v, r);
+		if (!mt_before(a->at, at) || came(v, a, r->preempt_at) ||
+		    came(v, a, r->able_at))
+			return vr_due_at(v, a->at) ? r : NULL;
+		a->at = at;
+		sift_down(v, 0);
+	}
+	return NULL;
 }
 
 void

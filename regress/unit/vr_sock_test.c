@@ -34,16 +34,19 @@ static struct {
 } last;
 
 static void
-cb_packet(void *ctx, uint16_t id, const uint8_t mac[6], const uint8_t *ip,
-    size_t len, monotime_t received)
+cb_packets(void *ctx, uint16_t id, const struct vrs_packet *p, unsigned n)
 {
 	assert_ptr_equal(ctx, &last);
-	n_packets++;
-	last.iface = id;
-	last.len = len;
-	last.received = received;
-	memcpy(last.mac, mac, 6);
-	memcpy(last.ip, ip, len < sizeof(last.ip) ? len : sizeof(last.ip));
+	assert_true(n > 0);
+	for (; n > 0; n--, p++) {
+		n_packets++;
+		last.iface = id;
+		last.len = p->len;
+		last.received = p->received;
+		memcpy(last.mac, p->src_mac, 6);
+		memcpy(last.ip, p->ip,
+		    p->len < sizeof(last.ip) ? p->len : sizeof(last.ip));
+	}
 }
 
 static void
@@ -67,7 +70,7 @@ cb_iface(void *ctx, uint16_t id, const struct vrs_iface *facts)
 static struct vrs *
 vrs_make(void)
 {
-	static const struct vrs_cb cb = {cb_packet, cb_iface};
+	static const struct vrs_cb cb = {cb_packets, cb_iface};
 	const struct vrs_conf conf = {
 	    ifs, N_IFS, peers, NITEMS(peers), own, NITEMS(own)};
 	char err[200] = "";
@@ -124,12 +127,24 @@ wire(int where)
 	return fd;
 }
 
+static void
+sum4(uint8_t *f)
+{
+	uint32_t sum = 0;
+	int i;
+
+	f[24] = f[25] = 0;
+	for (i = 14; i < 34; i += 2)
+		sum += (uint32_t)(f[i] << 8 | f[i + 1]);
+	sum = (sum & 0xffff) + (sum >> 16);
+	f[24] = (uint8_t)(~sum >> 8);
+	f[25] = (uint8_t)~sum;
+}
+
 static size_t
 frame4(uint8_t *f, int from, const char *to, uint8_t proto)
 {
 	static const uint8_t head[] = {0x45, 0xc0, 0, 32, 0, 0, 0, 0, 255};
-	uint32_t sum = 0;
-	int i;
 
 	memset(f, 0, 46);
 	memcpy(f, (uint8_t[6]){0x01, 0x00, 0x5e, 0, 0, 0x12}, 6);
@@ -143,11 +158,7 @@ frame4(uint8_t *f, int from, const char *to, uint8_t proto)
 	inet_pton(AF_INET, to, f + 30);
 	if (f[30] < 224)
 		memcpy(f, spaces[ALPHA].mac, 6);
-	for (i = 14; i < 34; i += 2)
-		sum += (uint32_t)(f[i] << 8 | f[i + 1]);
-	sum = (sum & 0xffff) + (sum >> 16);
-	f[24] = (uint8_t)(~sum >> 8);
-	f[25] = (uint8_t)~sum;
+	sum4(f);
 	return 46;
 }
 
@@ -472,6 +483,48 @@ test_bursts(void **state)
 	close(fd);
 }
 
+/*
+ * A frame that no slot of the ring has room for comes whole and in its place;
+ * more of them than the ring has are lost, and then it goes on.
+ */
+static void
+test_long_ones_and_too_many(void **state)
+{
+	static uint8_t f[1514], g[64];
+	int fd, i;
+
+	(void)state;
+	NEED_WORLD();
+	up();
+	fd = wire(BRAVO);
+	frame4(f, BRAVO, "224.0.0.18", 112);
+	for (i = 46; i < (int)sizeof(f); i++)
+		f[i] = (uint8_t)i;
+	/* The switch cuts off what the header does not count. */
+	f[16] = 1500 >> 8;
+	f[17] = 1500 & 0xff;
+	sum4(f);
+	frame4(g, BRAVO, "224.0.0.18", 112);
+	for (i = 1; i <= 3; i++) {
+		assert_int_equal(send(fd, g, 46, 0), 46);
+		assert_int_equal(send(fd, f, sizeof(f), 0), sizeof(f));
+		assert_true(TURN_UNTIL(2000, n_packets == 2 * i));
+		assert_int_equal(last.len, sizeof(f) - 14);
+		assert_memory_equal(last.ip, f + 14, sizeof(last.ip));
+	}
+	for (i = 0; i < 1500; i++)
+		assert_int_equal(send(fd, g, 46, 0), 46);
+	n_packets = 0;
+	assert_true(TURN_UNTIL(2000, n_packets >= 512));
+	assert_false(TURN_UNTIL(20, n_packets > 512));
+	for (i = 1; i <= 600; i++) {
+		assert_int_equal(send(fd, g, 46, 0), 46);
+		if (i % 100 == 0)
+			assert_true(TURN_UNTIL(2000, n_packets == 512 + i));
+	}
+	close(fd);
+}
+
 /* Many frames in one call; the egress hook sees each. */
 static void
 test_send(void **state)
@@ -580,7 +633,7 @@ static void
 test_too_many_peers(void **state)
 {
 	static struct vrs_addr many[101];
-	static const struct vrs_cb cb = {cb_packet, cb_iface};
+	static const struct vrs_cb cb = {cb_packets, cb_iface};
 	struct vrs_conf conf = {ifs, N_IFS, many, 101, NULL, 0};
 	char err[200] = "";
 	int i;
@@ -613,6 +666,7 @@ main(int argc, char **argv)
 	    T(facts),
 	    T(interface_comes_and_goes),
 	    T(bursts),
+	    T(long_ones_and_too_many),
 	    T(send),
 	    T(send_fails),
 	    T(two_at_once),
