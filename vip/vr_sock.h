@@ -76,8 +76,8 @@ struct vrs_packet {
 /* Called from the loop, never from inside vrs_new, vrs_send or vrs_flush. */
 struct vrs_cb {
 	/* n that came together, in their order; 0 < n <= VRS_PACKETS_MAX */
-	void (*packets)(void *ctx, uint16_t iface, const struct vrs_packet *,
-	    unsigned n);
+	void (*packets)(
+	    void *ctx, uint16_t iface, const struct vrs_packet *, unsigned n);
 	/* Once for each interface soon after the start; once per change. */
 	void (*iface)(void *ctx, uint16_t iface, const struct vrs_iface *);
 };

@@ -161,6 +161,7 @@ op_send(void *ctx, uint16_t ifx, const uint8_t *frame, size_t len, bool resolve)
 {
 	struct nd_event e = {.type = ND_EV_VR_PACKET};
 	static uint8_t ring[FRAMES][FRAME];
+	static struct nd_packet list[FRAMES];
 	static unsigned next;
 	struct host *h = ctx;
 	struct vrrp_packet p;
@@ -174,8 +175,9 @@ op_send(void *ctx, uint16_t ifx, const uint8_t *frame, size_t len, bool resolve)
 		assert_false(speaks(h, p.addrs[4 * i + 3]));
 	memcpy(ring[next % FRAMES], frame + 14, len - 14);
 	e.u.packet.ifx = ifx;
-	e.u.packet.bytes = ring[next++ % FRAMES];
-	e.u.packet.len = len - 14;
+	list[next % FRAMES] = (struct nd_packet){ring[next % FRAMES], len - 14};
+	e.u.packet.n = 1;
+	e.u.packet.list = &list[next++ % FRAMES];
 	if (h->w->h[1 - h->me].nd != NULL && !h->w->h[1 - h->me].frozen)
 		put(&h->w->h[1 - h->me], &e);
 }
