@@ -145,6 +145,8 @@ struct disk {
 	uint8_t stable[DISK_BYTES], cache[DISK_BYTES];
 	uint64_t dirty[SECTORS / 64]; /* bitmap: cache differs from stable */
 	uint64_t touched[SECTORS / 64]; /* since the copies were compared */
+	/* The last operation asked for when it was what is stable now. */
+	uint32_t since[SECTORS];
 	uint8_t bad[SECTORS]; /* BAD_* */
 	struct disk_op ops[DISK_OPS];
 	uint32_t serial;

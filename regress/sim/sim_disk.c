@@ -52,8 +52,10 @@ write_sector(struct disk *d, size_t s, const uint8_t *bytes, bool stable)
 {
 	memcpy(d->cache + s * SECTOR, bytes, SECTOR);
 	d->bad[s] &= (uint8_t)~BAD_READ; /* written anew: remapped */
-	if (stable)
+	if (stable) {
 		memcpy(d->stable + s * SECTOR, bytes, SECTOR);
+		d->since[s] = d->serial;
+	}
 	set_bit(d->dirty, s, !stable);
 	set_bit(d->touched, s, true);
 }
@@ -145,9 +147,11 @@ apply(struct disk *d, struct disk_op *op)
 			uint64_t s;
 
 			memcpy(&s, p, 8);
-			if (!get_bit(d->dirty, s))
+			/* A late one must not bring back what is older. */
+			if (!get_bit(d->dirty, s) || d->since[s] >= op->serial)
 				continue;
 			memcpy(d->stable + s * SECTOR, p + 8, SECTOR);
+			d->since[s] = op->serial;
 			if (memcmp(d->stable + s * SECTOR,
 				d->cache + s * SECTOR, SECTOR) == 0)
 				set_bit(d->dirty, s, false);
@@ -357,6 +361,7 @@ disk_destage(struct host *h)
 		if (!chance(h->w, 300))
 			continue;
 		memcpy(d->stable + s * SECTOR, d->cache + s * SECTOR, SECTOR);
+		d->since[s] = d->serial;
 		set_bit(d->dirty, s, false);
 	}
 }
