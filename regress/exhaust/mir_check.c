@@ -48,6 +48,33 @@ behind(unsigned i, unsigned cell)
 	       dm_test(&cores[i]->bits, cell * MMETA_CHUNK_BITS);
 }
 
+/* Does a disk say, as it lies there, that this extent may differ? */
+static bool
+marked(unsigned i, unsigned cell)
+{
+	const struct disk *d = &W.node[i].disk;
+
+	return (world_bits(d->page[AT_INTENT], MMETA_INTENT) >> cell & 1) ||
+	       (world_bits(d->page[AT_BITMAP], MMETA_BITMAP) >>
+		       (cell * MMETA_CHUNK_BITS) &
+		   1);
+}
+
+/* A write of a primary without a disk is being answered. */
+static void
+acked_there(unsigned i, const struct req *r)
+{
+	const struct mmeta_sb *sb = on_disk(i);
+
+	W.acked_alone[i] |= (uint8_t)(1 << r->version);
+	if (!world_descends(W.node[i].disk.cur[r->cell], r->version))
+		broken = "a write was answered that no disk has";
+	else if (sb == NULL || sb->slot[0].bitmap == 0 ||
+		 (sb->slot[0].flags & MMETA_S_EVEN) || !marked(i, r->cell))
+		broken = "a write was answered that only the peer's disk has, "
+			 "and nothing there says that the other is behind (I2)";
+}
+
 /* A write is being answered. */
 void
 world_acked(unsigned i, const struct req *r)
@@ -55,7 +82,9 @@ world_acked(unsigned i, const struct req *r)
 	const struct node *n = &W.node[i], *o = &W.node[other(i)];
 
 	W.acked |= (uint8_t)(1 << r->version);
-	if (!world_descends(n->disk.cur[r->cell], r->version))
+	if (!cores[i]->attached)
+		acked_there(other(i), r);
+	else if (!world_descends(n->disk.cur[r->cell], r->version))
 		broken = "a write was answered that this disk does not have";
 	else if (n->state == ST_DOUBT)
 		broken = "a write was answered in doubt (R14)";
@@ -98,9 +127,13 @@ stale(unsigned i)
 {
 	const struct node *n = &W.node[i];
 
-	if (!world_running(i) || !cores[i]->primary || !cores[i]->attached ||
-	    n->state == ST_DOUBT)
+	if (!world_running(i) || !cores[i]->primary || n->state == ST_DOUBT)
 		return NULL;
+	if (!cores[i]->attached) {
+		if (cores[i]->conn != MIR_CONN_NOCOPY)
+			return NULL;
+		n = &W.node[other(i)];
+	}
 	for (uint8_t v = 1; v <= W.n_versions; v++) {
 		if (!(W.acked >> v & 1) ||
 		    (W.rift && (W.acked_alone[other(i)] >> v & 1)))
@@ -110,18 +143,6 @@ stale(unsigned i)
 			       "(I2)";
 	}
 	return NULL;
-}
-
-/* Does a disk say, as it lies there, that this extent may differ? */
-static bool
-marked(unsigned i, unsigned cell)
-{
-	const struct disk *d = &W.node[i].disk;
-
-	return (world_bits(d->page[AT_INTENT], MMETA_INTENT) >> cell & 1) ||
-	       (world_bits(d->page[AT_BITMAP], MMETA_BITMAP) >>
-		       (cell * MMETA_CHUNK_BITS) &
-		   1);
 }
 
 static bool
@@ -198,9 +219,10 @@ states(unsigned i)
 	if (m->conn == MIR_CONN_SPLIT && W.apart != 3)
 		return "a split brain is claimed, but both sides never acted "
 		       "apart";
-	if (m->conn == MIR_CONN_WAIT && !W.rift && W.apart == 0 && !C->fresh)
+	if (m->conn == MIR_CONN_WAIT && !W.rift && W.apart == 0 && !C->fresh &&
+	    !((m->self_id.flags | m->peer_id.flags) & MIR_I_NODISK))
 		return "the copies wait for each other";
-	if (!m->attached && m->load == LOAD_NONE)
+	if (!m->attached && m->load == LOAD_NONE && !W.node[i].sick)
 		return "a disk that works was given up";
 	return NULL;
 }

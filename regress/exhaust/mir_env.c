@@ -24,6 +24,8 @@ static const char *const type_names[EV_TYPES] = {
     [EV_IO] = "disk",
     [EV_CLEAN] = "cleans up its intents",
     [EV_NOTICE] = "notices that the connection is lost",
+    [EV_RETRY] = "tries its metadata again",
+    [EV_RESTART] = "is restarted, for its disk",
     [EV_BOOT] = "boots",
     [EV_PAIR] = "the nodes pair",
     [EV_HEAL] = "the link is back",
@@ -40,6 +42,7 @@ static const char *const type_names[EV_TYPES] = {
     [EV_FREEZE] = "FREEZE",
     [EV_CRASH] = "CRASH of the daemon",
     [EV_POWER] = "POWER CUT",
+    [EV_ERROR] = "ERROR",
 };
 
 /* How the operations under way and the cache may end. */
@@ -270,12 +273,15 @@ write_cell(unsigned i, unsigned cell)
 {
 	struct mir_event e = {.type = MIR_REQ};
 	struct node *n = &W.node[i];
-	unsigned k = n->req[0].used ? 1 : 0;
+	unsigned k = n->req[0].used ? 1 : 0, at = i;
+
+	if (!cores[i]->attached)
+		at = other(i);
 
 	W.writes--;
 	W.n_versions++;
 	W.cell[W.n_versions] = (uint8_t)cell;
-	W.parent[W.n_versions] = n->disk.cur[cell];
+	W.parent[W.n_versions] = W.node[at].disk.cur[cell];
 	n->req[k] = (struct req){true, (uint8_t)cell, W.n_versions};
 	e.u.req.cookie = k;
 	e.u.req.cmd = MIR_WRITE;
@@ -340,6 +346,25 @@ clean(unsigned i)
 }
 
 static void
+retry(unsigned i)
+{
+	struct mir_event e = {.type = MIR_TIMER};
+
+	if (mt_before(W.now, cores[i]->meta_at))
+		W.now = cores[i]->meta_at;
+	world_step(i, &e);
+}
+
+/* With what was answered it is as when a daemon crashes. */
+static void
+error(unsigned i, unsigned arg)
+{
+	if (W.node[other(i)].lost && !has_all(other(i)))
+		W.acked = 0;
+	world_error(i, arg & (ERROR_DONE - 1), arg & ERROR_DONE);
+}
+
+static void
 cut(void)
 {
 	W.cut = true;
@@ -377,6 +402,10 @@ act(struct event e)
 		W.faults--;
 		crash(i, e.type == EV_POWER, e.arg);
 		break;
+	case EV_ERROR:
+		W.faults--;
+		error(i, e.arg);
+		break;
 	default:
 		ASSERT(false);
 	}
@@ -398,6 +427,12 @@ env_apply(struct event e)
 		break;
 	case EV_CLEAN:
 		clean(i);
+		break;
+	case EV_RETRY:
+		retry(i);
+		break;
+	case EV_RESTART:
+		crash(i, false, 0);
 		break;
 	case EV_NOTICE:
 		W.node[i].session = false;
@@ -517,6 +552,23 @@ may_clean(unsigned i)
 	       m->load == LOAD_NONE && m->clean_at.us != MT_NEVER.us;
 }
 
+static bool
+may_retry(unsigned i)
+{
+	return world_running(i) && cores[i]->meta_bad &&
+	       cores[i]->meta_at.us != MT_NEVER.us;
+}
+
+/* Its disk is of no use any more, until it is opened anew. */
+static bool
+may_restart(unsigned i)
+{
+	const struct mir *m = cores[i];
+
+	return world_running(i) && W.node[i].sick &&
+	       (!m->attached || (m->meta_bad && m->meta_at.us == MT_NEVER.us));
+}
+
 /* What goes on by itself, and costs nothing. */
 static void
 add_free(struct list *l, bool rest)
@@ -539,6 +591,10 @@ add_free(struct list *l, bool rest)
 			add(l, EV_DECIDE, i, 0);
 		if (may_clean(i))
 			add(l, EV_CLEAN, i, 0);
+		if (may_retry(i))
+			add(l, EV_RETRY, i, 0);
+		if (rest && may_restart(i))
+			add(l, EV_RESTART, i, 0);
 		for (enum why_alone w = ALONE_PAIRED; w <= ALONE_RIFT; w++)
 			if (may_alone(i, w))
 				add(l, EV_ALONE, i, w);
@@ -575,12 +631,41 @@ add_acts(struct list *l, bool rest)
 }
 
 static void
+add_error(struct list *l, struct event e)
+{
+	const struct op *o = &W.node[e.node].disk.ops[e.arg];
+
+	if (e.type != EV_IO || o->io.cmd == MIR_READ)
+		return;
+	add(l, EV_ERROR, e.node, e.arg);
+	if (o->io.cmd != MIR_FLUSH)
+		add(l, EV_ERROR, e.node, e.arg | ERROR_DONE);
+}
+
+/* Of what is under way and may come next. */
+static void
+add_errors(struct list *l)
+{
+	struct event all[EVENTS_MAX];
+	unsigned n = 0;
+
+	if (C->order == ORDER_ANY)
+		n = env_internals(all, NITEMS(all));
+	else if (env_internal(all))
+		n = 1;
+	for (unsigned k = 0; k < n; k++)
+		add_error(l, all[k]);
+}
+
+static void
 add_faults(struct list *l)
 {
 	unsigned n;
 
 	if (W.faults == 0)
 		return;
+	if (C->errors)
+		add_errors(l);
 	if (!W.cut)
 		add(l, EV_CUT, 0, 0);
 	for (unsigned i = 0; i < NODES; i++) {
@@ -643,7 +728,7 @@ env_name(struct event e, char *buf, size_t size)
 	    "it was the last one before", "an arbiter says so",
 	    "wrongly: the other acts as well"};
 	const struct node *n = &W.node[e.node];
-	char what[160];
+	char what[160], io[80];
 
 	snprintf(what, sizeof(what), "%s", type_names[e.type]);
 	if (e.type == EV_DELIVER)
@@ -651,7 +736,11 @@ env_name(struct event e, char *buf, size_t size)
 		    mp_name(n->in[0].bytes[0]));
 	else if (e.type == EV_IO)
 		io_name(&n->disk.ops[e.arg], what, sizeof(what));
-	else if (e.type == EV_ALONE)
+	else if (e.type == EV_ERROR) {
+		io_name(&n->disk.ops[e.arg & (ERROR_DONE - 1)], io, sizeof(io));
+		snprintf(what, sizeof(what), "ERROR, %s: %s",
+		    e.arg & ERROR_DONE ? "done or half done" : "not done", io);
+	} else if (e.type == EV_ALONE)
 		snprintf(what, sizeof(what), "goes on alone: %s", whys[e.arg]);
 	else if (e.type == EV_WRITE)
 		snprintf(what, sizeof(what), "WRITE %u to extent %u",
@@ -691,6 +780,12 @@ mend(struct event *e)
 	for (unsigned i = 0; i < NODES; i++) {
 		*e = (struct event){EV_CLEAN, (uint8_t)i, 0};
 		if (may_clean(i))
+			return true;
+		e->type = EV_RETRY;
+		if (may_retry(i))
+			return true;
+		e->type = EV_RESTART;
+		if (may_restart(i))
 			return true;
 	}
 	return false;

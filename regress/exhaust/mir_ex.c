@@ -28,15 +28,17 @@ static const char *const order_names[ORDERS] = {[ORDER_AGE] = "in order",
 
 /*
  * Cells, writes, faults, acts, rifts; fresh; quick: only writes and faults
- * come while something is under way, all else when it is at rest.
+ * come while something is under way, all else when it is at rest; errors: of
+ * a disk are faults, too.
  */
 static const struct config configs[] = {
-    {"writes", ORDER_ANY, 2, 2, 1, 0, 0, false, true},
-    {"acts", ORDER_ANY, 2, 1, 1, 1, 0, false, true},
-    {"fresh", ORDER_ANY, 2, 1, 1, 0, 0, true, true},
-    {"rift", ORDER_ANY, 2, 2, 1, 0, 1, false, true},
-    {"moments", ORDER_AGE, 2, 1, 1, 0, 0, false, false},
-    {"faults", ORDER_AGE, 2, 1, 2, 0, 0, false, true},
+    {"writes", ORDER_ANY, 2, 2, 1, 0, 0, false, true, false},
+    {"acts", ORDER_ANY, 2, 1, 1, 1, 0, false, true, false},
+    {"fresh", ORDER_ANY, 2, 1, 1, 0, 0, true, true, false},
+    {"rift", ORDER_ANY, 2, 2, 1, 0, 1, false, true, false},
+    {"moments", ORDER_AGE, 2, 1, 1, 0, 0, false, false, false},
+    {"faults", ORDER_AGE, 2, 1, 2, 0, 0, false, true, false},
+    {"errors", ORDER_AGE, 2, 1, 2, 0, 0, false, true, true},
 };
 
 /* Hashes of the states that were met; open addressing. */

@@ -266,7 +266,9 @@ role(const struct mir *m)
 	    m->told_hold << 19 | m->recheck << 20 | m->relied << 21 |
 	    m->clean_all << 22 | m->full_new << 23 |
 	    (m->clean_at.us != MT_NEVER.us) << 24 |
-	    (m->save_done != m->save_want) << 25);
+	    (m->save_done != m->save_want) << 25 | m->meta_clean << 26 |
+	    (m->meta_at.us != MT_NEVER.us) << 27 |
+	    !mt_before(W.now, m->meta_at) << 28);
 	mix((uint64_t)m->view | (uint64_t)m->op << 4 | (uint64_t)m->load << 12 |
 	    (uint64_t)m->save << 16 | (uint64_t)m->clean << 20 |
 	    (uint64_t)m->mode << 24);
@@ -281,6 +283,10 @@ role(const struct mir *m)
 		save_number(m, m->alone_seq);
 	if (m->fin == FIN_SAVE)
 		save_number(m, m->fin_seq);
+	if (m->meta_trial)
+		save_number(m, m->meta_seq);
+	if (!m->attached)
+		gen(m->exposed);
 }
 
 static void
@@ -458,7 +464,7 @@ node(unsigned i)
 	mix((uint64_t)n->state | n->frozen << 4 | n->stopping << 5 |
 	    n->session << 6 | n->own_right << 7 | n->met << 8 |
 	    n->no_lease << 9 | n->solo << 10 | n->owner << 11 |
-	    n->unclean << 12 | n->lost << 13);
+	    n->unclean << 12 | n->lost << 13 | n->sick << 14);
 	for (unsigned k = 0; k < REQS; k++)
 		mix(n->req[k].used | (uint64_t)n->req[k].cell << 8 |
 		    (uint64_t)n->req[k].version << 16);

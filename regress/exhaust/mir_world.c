@@ -182,6 +182,8 @@ op_reply(void *ctx, uint64_t cookie, int error)
 	ASSERT(cookie < REQS && r->used);
 	if (error == 0)
 		world_acked(i, r);
+	else if (error == ERR_IO && !W.node[i].sick)
+		broken = "a write failed, and the disk here did not";
 	memset(r, 0, sizeof(*r));
 }
 
@@ -342,6 +344,20 @@ world_running(unsigned i)
 	return W.node[i].state != ST_OFF && !W.node[i].frozen;
 }
 
+/* Does nothing remember an error of this disk? */
+static bool
+in_order(const struct mir *m)
+{
+	const struct mreq *r;
+
+	if (!m->attached || m->meta_bad || m->meta_trial)
+		return false;
+	TAILQ_FOREACH (r, &m->req_active, link)
+		if (r->local == L_FAIL)
+			return false;
+	return true;
+}
+
 /* As tell_svc of node_mir.c: were the copies compared since the start? */
 static void
 remember(unsigned i)
@@ -351,6 +367,7 @@ remember(unsigned i)
 	bool compared = conn == MIR_CONN_INSYNC || conn == MIR_CONN_SOURCE ||
 			conn == MIR_CONN_FINISH || conn == MIR_CONN_TARGET;
 
+	n->sick = n->sick && !in_order(cores[i]);
 	n->met = n->state != ST_INERT && (n->met || compared);
 	if (W.node[0].state != ST_OFF && W.node[1].state != ST_OFF &&
 	    cores[0]->conn == MIR_CONN_INSYNC &&
@@ -456,6 +473,26 @@ world_io(unsigned i, unsigned k)
 	world_step(i, &e);
 }
 
+/* A superblock that was written halfway is none; a page or data are. */
+void
+world_error(unsigned i, unsigned k, bool done)
+{
+	struct disk *d = &W.node[i].disk;
+	struct op *o = &d->ops[k];
+	struct mir_event e = {.type = MIR_DISK};
+
+	ASSERT(o->used && o->io.cmd != MIR_READ);
+	if (done && o->io.area == MIR_META && o->place <= AT_SB_B)
+		d->page[o->place] = DEAD_PAGE;
+	else if (done)
+		world_perform(i, o);
+	e.u.disk.io = o->io.io;
+	e.u.disk.error = ERR_IO;
+	memset(o, 0, sizeof(*o));
+	W.node[i].sick = W.node[i].unclean = true;
+	world_step(i, &e);
+}
+
 void
 world_deliver(unsigned i)
 {
@@ -498,7 +535,7 @@ world_halt(unsigned i)
 	memset(n->req, 0, sizeof(n->req));
 	n->state = ST_OFF;
 	n->frozen = n->stopping = n->session = n->own_right = n->met =
-	    n->no_lease = n->owner = false;
+	    n->no_lease = n->owner = n->sick = false;
 	core_load(i, fresh[i]);
 }
 

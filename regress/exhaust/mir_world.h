@@ -72,6 +72,7 @@ struct node {
 	bool solo; /* durable: it was the last one that acted */
 	bool owner; /* the service is, or is to be, here */
 	bool unclean, lost; /* crashed, with its cache, since in sync */
+	bool sick; /* its disk failed, and is not in order again */
 	uint32_t link, boots;
 	uint64_t epoch; /* durable */
 	struct disk disk;
@@ -115,6 +116,7 @@ struct config {
 	uint8_t cells, writes, faults, admin, rifts;
 	bool fresh; /* node 2's copy is new, to begin with */
 	bool quick; /* timers and voluntary acts only when all is at rest */
+	bool errors; /* an operation of a disk fails */
 };
 
 enum ev_type {
@@ -122,6 +124,8 @@ enum ev_type {
 	EV_DELIVER, /* arg: unused */
 	EV_IO, /* arg: op */
 	EV_CLEAN, /* the timer of intents */
+	EV_RETRY, /* that of metadata that could not be written */
+	EV_RESTART, /* of a daemon that has given its disk up */
 	EV_NOTICE, /* that the association is lost */
 	EV_BOOT,
 	EV_PAIR,
@@ -139,8 +143,10 @@ enum ev_type {
 	EV_FREEZE,
 	EV_CRASH, /* arg: outcome */
 	EV_POWER, /* arg: outcome */
+	EV_ERROR, /* arg: op, ERROR_DONE */
 	EV_TYPES
 };
+enum { ERROR_DONE = 1 << 8 }; /* it was carried out, or half of it */
 enum why_alone { ALONE_PAIRED, ALONE_SOLO, ALONE_BLIND, ALONE_RIFT };
 struct event {
 	uint8_t type, node;
@@ -170,6 +176,7 @@ void *world_req_buf(unsigned node, unsigned req, uint64_t value);
 void world_deliver(unsigned node);
 void world_io(unsigned node, unsigned op);
 void world_perform(unsigned node, struct op *);
+void world_error(unsigned node, unsigned op, bool done);
 void world_lose_messages(void);
 void world_halt(unsigned node); /* the daemon is gone */
 const struct mmeta_sb *world_sb(uint32_t page); /* NULL: damaged */
