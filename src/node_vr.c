@@ -612,9 +612,9 @@ nd_vr_config(struct nd *nd)
 	struct vr_event e = {.type = VR_EV_CONFIG};
 	struct vr_conf vc = make_conf(nd);
 
+	for (uint16_t i = 0; i < nd->vr->n; i++)
+		nd->vr->routers[i].said_len = 0;
 	e.u.conf = &vc;
 	nd_vr_step(nd, &e);
 	find_ids(nd->vr);
-	for (uint16_t i = 0; i < nd->vr->n; i++)
-		nd->vr->routers[i].said_len = 0;
 }

@@ -38,7 +38,11 @@ struct nd_vr_router {
 	bool told; /* the peer node has told something of it */
 	struct vr_wire peer; /* what */
 	struct nd_vr_carp *carp; /* owned; NULL: VRRP */
-	/* Its last packet that was right in all; said_len 0: none. */
+	/*
+	 * Its last packet that was right in all, or (said_here) the frame of
+	 * the last advert from here; said_len 0: none.
+	 */
+	bool said_here;
 	uint8_t said_len, said[64];
 	struct vr_advert said_advert;
 };

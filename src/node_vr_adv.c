@@ -77,6 +77,34 @@ put_addrs(const struct nd *nd, const struct conf_router *c, uint8_t *buf)
 	return c->n_addrs;
 }
 
+/* Of what is said again and again, the bytes and what they mean. */
+static void
+remember(struct nd_vr_router *r, bool here, const uint8_t *bytes, size_t len,
+    const struct vr_advert *a)
+{
+	r->said_len = 0;
+	if (len > sizeof(r->said))
+		return;
+	memcpy(r->said, bytes, len);
+	r->said_len = (uint8_t)len;
+	r->said_here = here;
+	r->said_advert = *a;
+}
+
+/* The frame of an advert that is as the last one. */
+static bool
+send_again(struct nd *nd, struct nd_vr_router *r, const struct vr_advert *a)
+{
+	const struct vr_advert *b = &r->said_advert;
+
+	if (r->said_len == 0 || !r->said_here || a->csum != b->csum ||
+	    a->priority != b->priority || a->interval_ms != b->interval_ms ||
+	    memcmp(a->src, b->src, sizeof(a->src)) != 0)
+		return false;
+	nd->ops->vr_send(nd->ctx, r->ifx, r->said, r->said_len, false);
+	return true;
+}
+
 static void
 send_vrrp(struct nd *nd, struct nd_vr_router *r, const struct vr_advert *a)
 {
@@ -100,6 +128,7 @@ send_vrrp(struct nd *nd, struct nd_vr_router *r, const struct vr_advert *a)
 	if (c->n_unicast == 0) {
 		len = vrrp_encode_frame(frame, sizeof(frame), &p);
 		nd->ops->vr_send(nd->ctx, r->ifx, frame, len, false);
+		remember(r, true, frame, len, a);
 	}
 	for (uint8_t i = 0; i < c->n_unicast; i++) {
 		adv_frame_unicast(&p.f, c->unicast[i], unknown_mac);
@@ -116,7 +145,7 @@ nd_vr_send(struct nd *nd, uint16_t id, const struct vr_advert *a)
 	ASSERT(r != NULL);
 	if (r->carp != NULL)
 		send_carp(nd, r, a);
-	else
+	else if (!send_again(nd, r, a))
 		send_vrrp(nd, r, a);
 	if (vr_state(nd->vr->core, id) == VR_ACTIVE &&
 	    conf_router_elected(nd_vr_conf(nd, r)))
@@ -199,21 +228,9 @@ meant(struct nd *nd, uint16_t ifx, uint8_t family, uint8_t vrid, bool carp,
 }
 
 /*
- * A master says the same again and again: what was found right is right again
- * as long as nothing changes that it was compared with (nd_vr_config).  CARP
- * never says the same twice.
+ * What was found right is right again as long as nothing changes that it was
+ * compared with (nd_vr_config).  CARP never says the same twice.
  */
-static void
-remember(struct nd_vr_router *r, const uint8_t *bytes, size_t len,
-    const struct vr_advert *a)
-{
-	if (len > sizeof(r->said))
-		return;
-	memcpy(r->said, bytes, len);
-	r->said_len = (uint8_t)len;
-	r->said_advert = *a;
-}
-
 static bool
 said_before(struct nd *nd, uint16_t ifx, const struct nd_packet *b)
 {
@@ -230,7 +247,7 @@ said_before(struct nd *nd, uint16_t ifx, const struct nd_packet *b)
 		return false;
 	id = vr_find(nd->vr->core, ifx, family, b->bytes[head + 1]);
 	r = id == VR_NONE ? NULL : nd_vr_of(nd->vr, id);
-	if (r == NULL || r->said_len != b->len ||
+	if (r == NULL || r->said_here || r->said_len != b->len ||
 	    memcmp(r->said, b->bytes, b->len) != 0)
 		return false;
 	advert(nd, r, &r->said_advert);
@@ -280,7 +297,7 @@ got_vrrp(struct nd *nd, uint16_t ifx, const uint8_t *bytes, size_t len)
 	a.priority = p.priority;
 	a.interval_ms = p.interval_ms;
 	if (why == VRRP_OK)
-		remember(r, bytes, len, &a);
+		remember(r, false, bytes, len, &a);
 	advert(nd, r, &a);
 }
 

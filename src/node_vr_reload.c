@@ -65,6 +65,7 @@ adopt(struct nd_vr *v, struct nd_vr *old)
 		if (old->routers[i].id == VR_NONE)
 			continue;
 		v->routers[i] = old->routers[i];
+		v->routers[i].said_len = 0; /* of what was configured */
 		ASSERT(v->routers[i].ifx == ifx);
 		old->routers[i].carp = fresh;
 	}
