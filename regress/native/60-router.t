@@ -140,8 +140,8 @@ check "reload: the new priority counts, and the number in the file still does" \
 is "$(moves)" "$before" "reload: nothing has moved"
 router_conf alpha 'vrrp 3 vrid 91; interval 100ms; preempt after 0ms; priority 180'
 refuse "reload: another vrid is refused" hactl alpha reload
-is "$(hactl alpha reload 2>&1 | grep -c 'routers all but their protocol')" 1 \
-	"reload: with what a restart is needed for"
+is "$(hactl alpha reload 2>&1 | grep -c 'reload without it first')" 1 \
+	"reload: with how it can be done"
 stopped
 
 # IPv6, with a virtual MAC; and CARP.

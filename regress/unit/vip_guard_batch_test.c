@@ -218,6 +218,64 @@ test_every_change_is_one_generation(void **state)
 	mon_close();
 }
 
+/* A reload is one generation, too: what is open is open in it, no other. */
+static void
+test_other_addresses_in_one_generation(void **state)
+{
+	static const struct vip_guard_cb cb = {cb_flushed};
+	struct vip_addr_conf more[NITEMS(net_addrs) + 1];
+	char names[VIP_GUARD_DEVS_MAX + 1][16];
+	struct vip_guard_conf gc = {.addrs = net_addrs, .n = NITEMS(net_addrs)};
+	const struct gen *gen;
+	struct vip_guard *g;
+	struct loop *loop;
+	char err[200] = "";
+	uint32_t id;
+
+	(void)state;
+	NEED_WORLD();
+	mon_open();
+	enter(spaces[ALPHA].fd);
+	loop = loop_new();
+	g = vip_guard_new(loop_event(loop), &gc, &cb, NULL, err, sizeof(err));
+	assert_string_equal(err, "");
+	lease(g, 1, 5000);
+	mon_read();
+	id = gens[n_gens - 1].id;
+	n_gens = 0;
+	memcpy(more, net_addrs, sizeof(net_addrs));
+	more[2] = net_addrs[0];
+	more[2].bytes[3]++;
+	gc.addrs = more;
+	gc.n++;
+	assert_int_equal(vip_guard_reload(g, &gc), 0);
+	gen = one_generation(&id);
+	assert_true(gen->guard_made && gen->lease_made);
+	assert_true(gen->open_on == 1 && gen->lease_on == 1);
+	lease(g, 5, 1000);
+	gen = one_generation(&id);
+	assert_true(gen->open_on == 1 && gen->open_off == 0);
+	/* What cannot be guarded changes nothing. */
+	for (unsigned i = 0; i < NITEMS(names); i++)
+		snprintf(names[i], sizeof(names[i]), "none%u", i);
+	gc.addrs = net_addrs;
+	gc.n--;
+	gc.ifnames = (const char(*)[16])names;
+	gc.n_ifnames = NITEMS(names);
+	assert_int_equal(vip_guard_reload(g, &gc), -1);
+	assert_string_equal(
+	    vip_guard_error(g), "interfaces: Argument list too long");
+	mon_read();
+	assert_int_equal(n_gens, 0);
+	lease(g, 4, 1000);
+	gen = one_generation(&id);
+	assert_true(gen->open_on == 0 && gen->open_off == 1);
+	vip_guard_free(g, true);
+	enter(hub_fd);
+	loop_free(loop);
+	mon_close();
+}
+
 /*
  * Counts the generations that changed what is open, and with them that
  * nothing opens without its lease.
@@ -593,6 +651,7 @@ main(int argc, char **argv)
 #define T(name) cmocka_unit_test_teardown(test_##name, world_clean)
 	const struct CMUnitTest tests[] = {
 	    T(every_change_is_one_generation),
+	    T(other_addresses_in_one_generation),
 	    T(take_and_release_are_one_generation),
 	    T(refused_part_refuses_all),
 	    T(second_daemon_changes_nothing),

@@ -460,6 +460,48 @@ test_subnet_outlives_its_first(void **state)
 	loop_free(loop);
 }
 
+/* After a reload another one watches what was put there before. */
+static void
+test_another_one_watches(void **state)
+{
+	static const struct vip_addr_conf three[3] = {
+	    {"a", 4, {10, 7, 0, 1}, 24, "eth0"},
+	    {"b", 4, {10, 7, 0, 2}, 24, "eth0"},
+	    {"c", 4, {10, 7, 0, 3}, 24, "eth0"},
+	};
+	static const struct vip_addr_cb acb = {count_lost, nothing_moved};
+	struct vip_addr *old, *addr;
+	struct loop *loop;
+	char err[200] = "";
+	int i, lost = 0;
+
+	(void)state;
+	NEED_WORLD();
+	enter(spaces[ALPHA].fd);
+	loop = loop_new();
+	old = vip_addr_new(
+	    loop_event(loop), three, 2, NULL, 0, &acb, &lost, err, sizeof(err));
+	assert_non_null(old);
+	assert_int_equal(vip_addr_add(old, 1), 0);
+	addr = vip_addr_new(
+	    loop_event(loop), three, 3, NULL, 0, &acb, &lost, err, sizeof(err));
+	enter(hub_fd);
+	assert_string_equal(err, "");
+	vip_addr_adopt(addr, old);
+	vip_addr_free(old);
+	for (i = 0; i < 10; i++)
+		sd_event_run(loop_event(loop), 1000);
+	assert_int_equal(lost, 0);
+	assert_true(vip_addr_present(addr, 1));
+	run_in(ALPHA, "ip addr del 10.7.0.2/24 dev eth0");
+	for (i = 0; i < 10; i++)
+		sd_event_run(loop_event(loop), 1000);
+	assert_int_equal(lost, 1);
+	assert_int_equal(vip_addr_del(addr, 1), 0);
+	vip_addr_free(addr);
+	loop_free(loop);
+}
+
 /* An argument picks tests by name, with * and ?. */
 int
 main(int argc, char **argv)
@@ -478,6 +520,7 @@ main(int argc, char **argv)
 	    T(never_a_source),
 	    T(256_at_once),
 	    T(subnet_outlives_its_first),
+	    T(another_one_watches),
 	};
 
 	if (argc > 1)

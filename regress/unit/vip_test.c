@@ -861,6 +861,85 @@ test_table_is_total(void **state)
 		}
 }
 
+/* A reload: what stays goes on in the middle of whatever it was doing. */
+static void
+test_another_core_goes_on(void **state)
+{
+	struct vip_addr_conf more[3] = {
+	    addrs[WEB], addrs[DB], {"new", 4, {192, 0, 2, 81}, 24, "eno1"}};
+	struct vip_conf conf = {more, NITEMS(more), LEASE};
+	struct vip *old = v;
+	struct vip_status s;
+
+	(void)state;
+	start(0);
+	removed(0, WEB, false, NULL);
+	removed(0, DB, false, NULL);
+	web_up();
+	take(1010, DB, 8);
+	expect("add db; ");
+	strcpy(more[WEB].name, "www");
+	v = vip_new(&conf, &ops, NULL);
+	assert_non_null(v);
+	vip_adopt(v, old);
+	vip_free(old);
+	out[0] = '\0';
+	/* START looks after the new one only. */
+	step(1020, (struct vip_event){.type = VIP_EV_START});
+	assert_int_equal(vip_state(v, 2), VIP_REMOVING);
+	assert_int_equal(vip_state(v, WEB), VIP_ACTIVE);
+	removed(1020, 2, false, NULL);
+	out[0] = '\0';
+	added(1021, DB, NULL);
+	expect("lease web db until 1100; ");
+	leased(1022, NULL);
+	expect("done 8 ok (active); announce db; ");
+	beat(1050);
+	expect("lease web db until 1150; ");
+	vip_status(v, &s);
+	assert_string_equal(s.addrs[WEB].name, "www");
+	assert_int_equal(s.addrs[WEB].since.us, 1000000);
+	assert_int_equal(s.addrs[WEB].announced, 1);
+	assert_true(s.vouched);
+	/* And back: the third one is off, so its place may go. */
+	conf.n = 2;
+	old = v;
+	v = vip_new(&conf, &ops, NULL);
+	assert_non_null(v);
+	vip_adopt(v, old);
+	vip_free(old);
+	out[0] = '\0';
+	step(1060, (struct vip_event){.type = VIP_EV_START});
+	expect("");
+	beat(1070);
+	expect("lease web db until 1170; ");
+}
+
+/* Who says until when may say less than before, and is held to it. */
+static void
+test_a_beat_that_says_until_when(void **state)
+{
+	struct vip_event ev = {.type = VIP_EV_BEAT};
+
+	(void)state;
+	web_up();
+	ev.u.beat.until = (monotime_t){3000 * 1000};
+	step(1010, ev);
+	expect("lease web until 3000; ");
+	leased(1010, NULL);
+	out[0] = '\0';
+	ev.u.beat.until = (monotime_t){1040 * 1000};
+	step(1020, ev);
+	expect("lease web until 1040; ");
+	leased(1020, NULL);
+	expect("timer 1040; ");
+	/* It is over as it is said. */
+	ev.u.beat.until = (monotime_t){1025 * 1000};
+	step(1030, ev);
+	expect("lapsed; lease nothing; timer off; ");
+	assert_int_equal(vip_state(v, WEB), VIP_MUTED);
+}
+
 int
 main(void)
 {
@@ -891,6 +970,8 @@ main(void)
 	    T(beat_counts_from_its_own_time),
 	    T(first_beat_is_too_old),
 	    T(family_0_is_skipped),
+	    T(another_core_goes_on),
+	    T(a_beat_that_says_until_when),
 	    T(table_is_total),
 	};
 

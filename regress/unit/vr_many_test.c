@@ -242,6 +242,27 @@ reload_changes(void **state)
 	assert_int_equal(vr_state(s->v, 0), VR_BACKUP);
 }
 
+/* The last advert told of another interval, and may be good for less. */
+static void
+reload_tells_of_the_interval(void **state)
+{
+	struct vr_router_conf c = vrrp("a", 1, 100);
+
+	(void)state;
+	begin(c);
+	run(3650);
+	expect("@0 a=BACKUP; @3609.375 a=ACTIVE; take a; a says 100;");
+	c.interval_ms = 4000;
+	reload(&c, 1);
+	expect("@3650 a says 100;");
+	reload(&c, 1);
+	expect("");
+	run(4000);
+	expect("@4000 a says 100;");
+	run(7999);
+	expect("");
+}
+
 static void
 reload_groups(void **state)
 {
@@ -460,6 +481,7 @@ main(void)
 	    T(group_order),
 	    T(reload_keeps),
 	    T(reload_changes),
+	    T(reload_tells_of_the_interval),
 	    T(reload_groups),
 	    T(reload_before_start_and_after_stop),
 	    T(reload_without_end),

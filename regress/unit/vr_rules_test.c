@@ -554,6 +554,27 @@ gap_long(void **state)
 	expect("@26003.906 a=ACTIVE; take a; @26609.375 b=ACTIVE; take b;");
 }
 
+/* What is held is still this one's: only who listens begins anew. */
+static void
+gap_that_took_nothing(void **state)
+{
+	struct vr_router_conf c[2] = {vrrp("a", 1, 255), vrrp("b", 2, 100)};
+	struct vr_event e = {.type = VR_EV_GAP, .u.gap = {101, true}};
+
+	(void)state;
+	make(c, 2);
+	s->quiet = true;
+	start();
+	run(3600);
+	e.now.us = s->now_us;
+	vr_step(s->v, &e);
+	expect("@0 a=ACTIVE; take a; b=BACKUP;");
+	run(7209);
+	expect("");
+	run(7210);
+	expect("@7209.375 b=ACTIVE; take b;");
+}
+
 /* A short one: only what was not listened to does not count. */
 static void
 gap_short(void **state)
@@ -651,6 +672,7 @@ main(void)
 	    T(bound_conflict),
 	    T(bound_link_and_gap),
 	    T(gap_long),
+	    T(gap_that_took_nothing),
 	    T(gap_short),
 	    T(table_is_total),
 	};
