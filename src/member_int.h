@@ -82,6 +82,7 @@ struct peer {
 	monotime_t aborted_at;
 	uint8_t refused; /* bitmap of links */
 	monotime_t refused_at;
+	bool late_death; /* a voter must say when, was said */
 	/* What the arbiters are asked, and what they said. */
 	uint64_t asked; /* epoch; 0 = nothing */
 	bool asked_active, asked_verify;

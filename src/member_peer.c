@@ -3,7 +3,8 @@
  * Evidence about one peer becomes a verdict.
  *
  *	heard on any link			ALIVE stays ALIVE
- *	aborted and a fresh INIT refused	GONE, at once
+ *	aborted and a fresh INIT refused	GONE, at once; but not if it may
+ *	    have had the lease before that
  *	a new incarnation			the old one is GONE
  *	silent for dead_ms			SILENT (R14)
  *	... for takeover_ms: its kernel answers, or every link was lost
@@ -206,8 +207,10 @@ mb_peer_heard(struct mb *m, struct peer *p, uint64_t incarnation)
 	 */
 	if (p->aborted && mb_ago_ms(m, p->aborted_at) > m->conf.heartbeat_ms)
 		p->aborted = false;
-	if (!p->aborted)
+	if (!p->aborted) {
 		p->refused = 0;
+		p->late_death = false;
+	}
 	if (!p->told && p->tell_at.us == INT64_MAX)
 		p->tell_at = m->now;
 	if (p->aborted || incarnation != p->paired || m->goal == GOAL_ALONE)
@@ -234,7 +237,7 @@ mb_peer_incarnation(
 	p->view_known = false;
 	p->told = false;
 	p->tell_at = m->now;
-	p->aborted = false;
+	p->aborted = p->late_death = false;
 	p->refused = 0;
 	p->reached = (monotime_t){0};
 	p->unheard = false;
@@ -253,6 +256,18 @@ mb_peer_incarnation(
 	mb_peer_decide(m, p, MB_PEER_GONE, "R8");
 }
 
+/*
+ * Its daemon is dead, but since when?  If it had not heard this node for so
+ * long that voters may have granted it the lease, it may have acted alone
+ * before it died, and its data be the newest.  They know.
+ */
+static bool
+may_have_had_lease(const struct mb *m, const struct peer *p)
+{
+	return m->conf.voters && !p->leased &&
+	       mb_ago_ms(m, p->reached) >= m->conf.dead_ms;
+}
+
 static void
 check_dead(struct mb *m, struct peer *p)
 {
@@ -268,6 +283,16 @@ check_dead(struct mb *m, struct peer *p)
 	if (m->goal == GOAL_ALONE ||
 	    (m->self != MB_PAIRED && m->self != MB_STOPPING))
 		return;
+	if (may_have_had_lease(m, p)) {
+		if (!p->late_death)
+			mb_say(m, HAD_WARN, "R3",
+			    "%s: its daemon is dead, but has not heard this "
+			    "node for %lld ms and may have had the lease: a "
+			    "voter must say",
+			    p->name, (long long)mb_ago_ms(m, p->reached));
+		p->late_death = true;
+		return;
+	}
 	mb_say(m, HAD_WARN, "R3",
 	    "%s is gone: association aborted by it, fresh INIT refused on %s; "
 	    "its daemon is dead, its kernel alive",

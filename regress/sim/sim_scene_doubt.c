@@ -209,11 +209,47 @@ resync_ends_in_a_bad_superblock(struct world *w)
 	scene_end(w);
 }
 
+static bool
+bravo_alone(struct world *w)
+{
+	return self_of(bravo(w)) == MB_ALONE;
+}
+
+/*
+ * R3: it had the lease, acted alone, and died; that its kernel says so does
+ * not tell since when.  What it acknowledged is the newest.
+ */
+static void
+R3_dead_after_it_acted(struct world *w)
+{
+	unsigned before;
+
+	scene_begin(w);
+	w->voter[0].cut[0] = true;
+	link_cut(w, 0);
+	link_cut(w, LAN);
+	expect(w, run_till(w, bravo_alone, 20000), "bravo has the lease");
+	run_ms(w, 1000);
+	before = w->acks;
+	run_ms(w, 1000);
+	expect(w, w->acks > before, "it acknowledges writes");
+	daemon_kill(bravo(w));
+	link_heal(w, 0);
+	run_ms(w, 3000);
+	expect(w, self_of(alpha(w)) == MB_PAIRED, "alpha is undecided");
+	w->voter[0].cut[0] = false;
+	run_ms(w, 10000);
+	expect(w, self_of(alpha(w)) == MB_INERT, "the lease is bravo's");
+	daemon_start(bravo(w));
+	scene_end(w);
+}
+
 const struct scene scenes_doubt[] = {
     {SCENE(isolated_after_a_thaw), 0},
     {SCENE(stopped_in_isolation), 0},
     {SCENE(R7_deaf_since_the_last_pair), W_WITNESS},
     {SCENE(R2_link_lost_in_a_pause), 0},
     {SCENE(resync_ends_in_a_bad_superblock), 0},
+    {SCENE(R3_dead_after_it_acted), W_WITNESS},
 };
 const unsigned n_scenes_doubt = NITEMS(scenes_doubt);

@@ -65,6 +65,67 @@ R3_off_while_in_doubt(void **state)
 	assert_int_equal(w.nodes[BRAVO].epoch, 2);
 }
 
+/*
+ * R3: its daemon is dead, but since when?  It may have had the lease, and
+ * acted: that only a voter knows.
+ */
+static void
+R3_dead_too_late(void **state)
+{
+	(void)state;
+	lease_pair();
+	cut_both(true);
+	run(DEAD + 1);
+	expect(BRAVO, PAIRED, SILENT);
+	daemon_end(ALPHA);
+	run(5000);
+	cut_both(false);
+	aborted(BRAVO);
+	refused(BRAVO, CROSS);
+	run(DISK);
+	expect(BRAVO, PAIRED, SILENT);
+	noted(BRAVO, "[R3] alpha: its daemon is dead, but has not heard this "
+		     "node for 5");
+	w.nodes[BRAVO].notes[0] = '\0';
+	refused(BRAVO, LAN);
+	run(DISK);
+	expect(BRAVO, PAIRED, SILENT);
+	assert_null(strstr(w.nodes[BRAVO].notes, "its daemon is dead"));
+	verdict(BRAVO, MB_VERDICT_DENIED);
+	expect(BRAVO, INERT, UNKNOWN);
+}
+
+/* It cannot have had what this node has. */
+static void
+R3_dead_without_a_lease(void **state)
+{
+	(void)state;
+	lease_pair();
+	cut_both(true);
+	run(DEAD + 1);
+	verdict(BRAVO, MB_VERDICT_LEASE);
+	expect(BRAVO, PAIRED, SILENT);
+	daemon_end(ALPHA);
+	aborted(BRAVO);
+	refused(BRAVO, CROSS);
+	run(DISK);
+	expect(BRAVO, ALONE, GONE);
+}
+
+/* Nor can it in so short a time. */
+static void
+R3_dead_at_once(void **state)
+{
+	(void)state;
+	lease_pair();
+	daemon_end(ALPHA);
+	run(DEAD - 2 * HEARTBEAT);
+	aborted(BRAVO);
+	refused(BRAVO, CROSS);
+	run(DISK);
+	expect(BRAVO, ALONE, GONE);
+}
+
 static void
 R3_heard_again(void **state)
 {
@@ -623,6 +684,9 @@ main(void)
 	    T(R3_off),
 	    T(R3_off_while_in_doubt),
 	    T(R8_who_answers_is_not_silent),
+	    T(R3_dead_too_late),
+	    T(R3_dead_without_a_lease),
+	    T(R3_dead_at_once),
 	    T(R3_heard_again),
 	    T(R4_active),
 	    T(R5_frozen),
