@@ -426,6 +426,7 @@ nd_status(const struct nd *nd, monotime_t now, struct nd_status *s)
 	s->watchdog_armed = nd->watchdog_armed;
 	svc_status(nd->svc, &s->svc);
 	vip_status(nd->vip, &s->vip);
+	s->vip.n = nd->conf->n_addresses;
 	nd_vr_addresses(nd, &s->vip);
 	nd_share_addresses(nd, &s->vip);
 	s->n_vols = nd->conf->n_volumes;

@@ -433,18 +433,19 @@ nd_vip_new(struct nd *nd)
 	struct vip_addr_conf addrs[HAD_ADDRESSES_MAX];
 	struct vip_conf c = {
 	    .addrs = addrs,
-	    .n = nd->conf->n_addresses,
 	    .lease_ms = nd->conf->t.lease_ms,
 	};
 
 	memset(addrs, 0, sizeof(addrs));
-	for (unsigned i = 0; i < c.n; i++) {
+	for (uint16_t i = 0; i < nd->conf->n_addresses; i++) {
 		const struct conf_address *a = &nd->conf->addresses[i];
 
 		memcpy(addrs[i].name, a->name, sizeof(addrs[i].name));
 		/* 0: another core's. */
-		if (!nd_elected(nd, (uint16_t)i) && !nd_shared(nd, (uint16_t)i))
+		if (!nd_elected(nd, i) && !nd_shared(nd, i)) {
 			addrs[i].family = a->family;
+			c.n = i + 1; /* no room for what is another's after */
+		}
 		memcpy(addrs[i].bytes, a->bytes, sizeof(addrs[i].bytes));
 		addrs[i].prefix = a->prefix;
 		memcpy(addrs[i].ifname, a->ifname, sizeof(addrs[i].ifname));

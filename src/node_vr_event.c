@@ -358,8 +358,6 @@ nd_vr_addresses(const struct nd *nd, struct vip_status *s)
 {
 	if (nd->vr == NULL)
 		return;
-	/* Some may have come with a reload. */
-	s->n = nd->conf->n_addresses;
 	for (uint16_t i = 0; i < s->n; i++)
 		if (nd_elected(nd, i))
 			vip_addr_status(nd->vr->vip, i, &s->addrs[i]);

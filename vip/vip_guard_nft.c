@@ -128,6 +128,8 @@ is_share(const struct vip_batch *b)
 	return b->names == &vip_guard_names[VIP_GUARD_SHARE];
 }
 
+enum { MODEL_MAX = 64 };
+
 /* What of an address goes into a set. */
 enum content { ADDR, NO_ACCEPT, MAC, MAC_OF, PAIR };
 
@@ -176,8 +178,7 @@ change_addrs(struct vip_batch *b, const char *table, const char *name,
     const struct vip_set *which, uint16_t type)
 {
 	struct nftnl_set *s = vg_set_model(table, name);
-	bool any = false;
-	uint16_t i;
+	uint16_t i, n = 0;
 
 	for (i = 0; i < t->n; i++) {
 		const struct vip_addr_conf *a = &t->addrs[i];
@@ -185,10 +186,16 @@ change_addrs(struct vip_batch *b, const char *table, const char *name,
 		if (a->family == 0 || (family != 0 && a->family != family) ||
 		    (which != NULL && !vip_set_has(which, i)))
 			continue;
-		any |= model_addr(s, a, what);
+		n += model_addr(s, a, what);
+		/* An element of a model is large, and so would be a model. */
+		if (n == MODEL_MAX) {
+			vg_put_model(b, s, type);
+			s = vg_set_model(table, name);
+			n = 0;
+		}
 	}
 	/* To delete nothing by name would be to delete all. */
-	if (any)
+	if (n > 0)
 		vg_put_model(b, s, type);
 	else
 		nftnl_set_free(s);

@@ -166,13 +166,13 @@ learn(struct vr *v, struct vr_r *r, const struct vr_advert *a)
 
 /* Counts it; false if it is not to be believed. */
 static bool
-accept(struct vr_r *r, const struct vr_advert *a)
+accept(struct vr *v, struct vr_r *r, const struct vr_advert *a)
 {
 	if (r->conf.proto != VR_CARP &&
 	    (a->interval_ms == 0 ||
 		(r->conf.proto == VR_VRRP2 &&
 		    a->interval_ms != r->conf.interval_ms))) {
-		r->rejects[0]++;
+		v->rejects[r->id][0]++;
 		return false;
 	}
 	r->received++;
@@ -211,7 +211,7 @@ may_preempt(struct vr *v, struct vr_r *r)
 void
 vr_hear_backup(struct vr *v, struct vr_r *r, const struct vr_advert *a)
 {
-	if (!accept(r, a))
+	if (!accept(v, r, a))
 		return;
 	if (is_farewell(r, a)) {
 		hear_farewell(v, r, a);
@@ -249,7 +249,7 @@ answer(struct vr *v, struct vr_r *r)
 void
 vr_hear_active(struct vr *v, struct vr_r *r, const struct vr_advert *a)
 {
-	if (!accept(r, a))
+	if (!accept(v, r, a))
 		return;
 	if (is_farewell(r, a)) {
 		vr_send(v, r);
@@ -277,7 +277,7 @@ vr_hear_active(struct vr *v, struct vr_r *r, const struct vr_advert *a)
 void
 vr_hear_bound(struct vr *v, struct vr_r *r, const struct vr_advert *a)
 {
-	if (!accept(r, a))
+	if (!accept(v, r, a))
 		return;
 	if (r->state == VR_BACKUP) {
 		if (!is_farewell(r, a)) {

@@ -106,9 +106,8 @@ c_hear_active(struct vr *v, struct vr_r *r, const struct vr_event *ev)
 static void
 c_rejected(struct vr *v, struct vr_r *r, const struct vr_event *ev)
 {
-	(void)v;
 	ASSERT(ev->u.rejected.why < VR_REJECTS_MAX);
-	r->rejects[ev->u.rejected.why]++;
+	v->rejects[r->id][ev->u.rejected.why]++;
 }
 
 static void

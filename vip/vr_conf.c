@@ -157,6 +157,7 @@ vr_gone(struct vr *v, struct vr_r *r)
 {
 	ASSERT(r->used && r->addr == VR_ADDR_NONE);
 	r->used = false;
+	memset(v->rejects[r->id], 0, sizeof(v->rejects[0]));
 	vr_queue(v, r);
 	v->ops->gone(v->ctx, r->id);
 }

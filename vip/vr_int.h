@@ -84,7 +84,6 @@ struct vr_r {
 	/* totals */
 	uint64_t sent, received, farewells_sent, farewells_received;
 	uint64_t transitions, became_active, take_failed, waits, conflicts;
-	uint64_t rejects[VR_REJECTS_MAX];
 };
 
 struct vr_if {
@@ -119,6 +118,8 @@ struct vr {
 	uint16_t n; /* slots that were ever used */
 	uint16_t latest[256]; /* by number: the slot that got it last */
 	struct vr_r r[VR_SLOTS];
+	/* By id.  Apart, as most are never touched. */
+	uint64_t rejects[VR_SLOTS][VR_REJECTS_MAX];
 };
 
 /* vr.c */

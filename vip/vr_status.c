@@ -104,5 +104,5 @@ vr_status(const struct vr *v, uint16_t id, struct vr_status *s)
 	s->take_failed = r->take_failed;
 	s->waited = r->waits;
 	s->conflicts = r->conflicts;
-	memcpy(s->rejects, r->rejects, sizeof(s->rejects));
+	memcpy(s->rejects, v->rejects[id], sizeof(s->rejects));
 }
