@@ -19,6 +19,7 @@
 enum {
 	CONF_BYTES_MAX = 1 << 20,
 	TICK_MS = 250, /* saved status, watchdog */
+	SAVE_BYTES = 128 * 1024, /* given back after each use */
 	DRAIN_MS = 500, /* for the goodbye to leave */
 };
 
@@ -332,7 +333,6 @@ save_run(void *job)
 {
 	struct drive *d = job;
 	char tmp[HAD_PATH_MAX + 32], path[HAD_PATH_MAX + 32];
-	size_t len = strlen(d->save_text);
 	int fd, bad;
 
 	snprintf(path, sizeof(path), "%s/status.json", d->o.state_dir);
@@ -340,7 +340,7 @@ save_run(void *job)
 	fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
-	bad = write(fd, d->save_text, len) != (ssize_t)len;
+	bad = write(fd, d->save_text, d->save_len) != (ssize_t)d->save_len;
 	if (close(fd) < 0 || bad || rename(tmp, path) < 0)
 		return -EIO;
 	return 0;
@@ -358,22 +358,76 @@ save_done(void *job, int result)
 	d->saving = false;
 }
 
+static int
+save_bytes(const char *p, size_t n, void *ctx)
+{
+	struct drive *d = ctx;
+	size_t size = d->save_size == 0 ? SAVE_BYTES : d->save_size;
+	char *text;
+
+	while (size - d->save_len < n)
+		size *= 2;
+	if (size != d->save_size) {
+		text = realloc(d->save_text, size);
+		if (text == NULL)
+			return -1;
+		d->save_text = text;
+		d->save_size = size;
+	}
+	memcpy(d->save_text + d->save_len, p, n);
+	d->save_len += n;
+	return 0;
+}
+
+static bool
+save_json(struct drive *d, const char *before, json_t *o)
+{
+	bool ok = save_bytes(before, strlen(before), d) == 0 &&
+		  json_dump_callback(o, save_bytes, d, JSON_COMPACT) == 0;
+
+	json_decref(o);
+	return ok;
+}
+
+/*
+ * As drive_json_status, but each address goes into the text as soon as it is
+ * made: all of them at once would be the most that the daemon ever holds.
+ */
+static bool
+save_make(struct drive *d, monotime_t now)
+{
+	static const char list[] = ",\"addresses\":[";
+	bool ok, first = true;
+
+	d->save_len = d->save_size = 0;
+	ok = save_json(d, "", drive_json_status_head(d));
+	d->save_len -= ok; /* its brace */
+	ok = ok && save_bytes(list, strlen(list), d) == 0;
+	for (uint16_t i = 0; ok && i < d->status->vip.n; i++) {
+		json_t *o = drive_json_address(d, i, now);
+
+		if (o == NULL)
+			continue;
+		ok = save_json(d, first ? "" : ",", o);
+		first = false;
+	}
+	return ok && save_bytes("]}\n", 3, d) == 0;
+}
+
 /* After each change and every few seconds. */
 static void
 save_status(struct drive *d, monotime_t now)
 {
-	json_t *o;
-
 	if (d->saving || (d->status_saved == d->note_serial &&
 			     mt_before(now, mt_add_ms(d->saved_at, 5000))))
 		return;
-	o = drive_json_status(d);
-	d->save_text = json_dumps(o, JSON_INDENT(1));
-	json_decref(o);
 	d->status_saved = d->note_serial;
 	d->saved_at = now;
-	if (d->save_text == NULL)
+	if (!save_make(d, now)) {
+		free(d->save_text);
+		d->save_text = NULL;
 		return;
+	}
 	d->saving = true;
 	if (worker_submit(d->worker, save_run, save_done, d) < 0)
 		save_done(d, -errno);
@@ -576,6 +630,8 @@ drive_free(struct drive *d)
 	loop_timer_free(d->timer);
 	loop_timer_free(d->tick);
 	loop_free(d->loop);
+	for (unsigned i = 0; i < DRIVE_NOTES; i++)
+		free(d->notes[i]);
 	free(d->status);
 	free(d->conf);
 	free(d);

@@ -40,6 +40,27 @@ note_here(const struct drive *d, const struct drive_note *n)
 	return o;
 }
 
+/*
+ * As long as its texts are: most are short, and there are many.  NULL: there is
+ * no memory.
+ */
+static struct drive_note *
+note_new(const char *rule, const char *object, const char *text)
+{
+	size_t a = strnlen(rule, DRIVE_RULE_MAX - 1);
+	size_t b = strnlen(object, DRIVE_OBJECT_MAX - 1);
+	size_t c = strnlen(text, DRIVE_TEXT_MAX - 1);
+	struct drive_note *n = calloc(1, sizeof(*n) + a + b + c + 3);
+	char *p = (char *)(n + 1);
+
+	if (n == NULL)
+		return NULL;
+	n->rule = memcpy(p, rule, a);
+	n->object = memcpy(p + a + 1, object, b);
+	n->text = memcpy(p + a + b + 2, text, c);
+	return n;
+}
+
 void
 drive_note(void *ctx, enum had_level level, const char *rule,
     const char *object, const char *text)
@@ -52,17 +73,18 @@ drive_note(void *ctx, enum had_level level, const char *rule,
 	if (level == HAD_DEBUG)
 		return;
 	clock_gettime(CLOCK_REALTIME, &ts);
-	n = &d->notes[++d->note_serial % DRIVE_NOTES];
-	n->serial = d->note_serial;
+	n = note_new(rule, object, text);
+	if (n == NULL)
+		return; /* it is in the log */
+	n->serial = ++d->note_serial;
 	n->wall_ms = (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 	n->at = drive_now();
 	n->epoch = d->nd != NULL ? nd_epoch(d->nd) : 0;
 	if (n->epoch == 0 && d->record_set)
 		n->epoch = d->record.epoch;
 	n->level = level;
-	snprintf(n->rule, sizeof(n->rule), "%s", rule);
-	snprintf(n->object, sizeof(n->object), "%s", object);
-	snprintf(n->text, sizeof(n->text), "%s", text);
+	free(d->notes[n->serial % DRIVE_NOTES]);
+	d->notes[n->serial % DRIVE_NOTES] = n;
 	if (d->ctl == NULL)
 		return;
 	for (unsigned i = 0; i < CTL_CLIENTS_MAX; i++)
@@ -100,7 +122,7 @@ reasons(struct drive *d, const char *service)
 			     : 1;
 
 	for (uint64_t i = first; i <= d->note_serial; i++) {
-		const struct drive_note *n = &d->notes[i % DRIVE_NOTES];
+		const struct drive_note *n = d->notes[i % DRIVE_NOTES];
 
 		if (explains(d, n, service))
 			json_array_append_new(list, note_here(d, n));
@@ -133,7 +155,7 @@ decision(struct drive *d, const char *service)
 			     : 1;
 
 	for (uint64_t i = d->note_serial; i >= first; i--) {
-		const struct drive_note *n = &d->notes[i % DRIVE_NOTES];
+		const struct drive_note *n = d->notes[i % DRIVE_NOTES];
 		const struct rule *r = rule_named(n->rule);
 		json_t *o;
 

@@ -59,9 +59,9 @@ event_of(const struct drive_note *n, struct ev *e)
 	e->at_us = n->at.us;
 	e->epoch = n->epoch;
 	e->level = (uint8_t)n->level;
-	memcpy(e->rule, n->rule, sizeof(e->rule));
-	memcpy(e->object, n->object, sizeof(e->object));
-	memcpy(e->text, n->text, sizeof(e->text));
+	snprintf(e->rule, sizeof(e->rule), "%s", n->rule);
+	snprintf(e->object, sizeof(e->object), "%s", n->object);
+	snprintf(e->text, sizeof(e->text), "%s", n->text);
 	/* A text may have lines, as that of an agent. */
 	for (char *p = e->text; *p != '\0'; p++)
 		if ((unsigned char)*p < ' ' || *p == 0x7f)
@@ -88,7 +88,7 @@ answer_peer(struct drive *d, const struct question *q)
 	m->id = q->id;
 	m->now_us = now_us;
 	for (uint64_t i = first_serial(d); i <= d->note_serial; i++) {
-		const struct drive_note *n = &d->notes[i % DRIVE_NOTES];
+		const struct drive_note *n = d->notes[i % DRIVE_NOTES];
 
 		if (i <= q->after ||
 		    (q->age_us != 0 &&
@@ -118,7 +118,10 @@ json_of(const struct drive *d, uint8_t node, const struct ev *e)
 	struct drive_note n = {.serial = e->serial,
 	    .at = {e->at_us},
 	    .epoch = e->epoch,
-	    .level = e->level};
+	    .level = e->level,
+	    .rule = e->rule,
+	    .object = e->object,
+	    .text = e->text};
 	struct timespec ts;
 	json_t *o;
 
@@ -126,9 +129,6 @@ json_of(const struct drive *d, uint8_t node, const struct ev *e)
 	clock_gettime(CLOCK_REALTIME, &ts);
 	n.wall_ms = (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000 -
 		    (drive_now().us - e->at_us) / 1000;
-	memcpy(n.rule, e->rule, sizeof(n.rule));
-	memcpy(n.object, e->object, sizeof(n.object));
-	memcpy(n.text, e->text, sizeof(n.text));
 	o = drive_json_note(&n);
 	json_object_set_new(
 	    o, "node", json_string(conf_node(d->conf, node)->name));
@@ -145,7 +145,7 @@ merge(struct drive *d, const struct ask *a)
 	unsigned k = 0;
 
 	for (;;) {
-		const struct drive_note *n = &d->notes[i % DRIVE_NOTES];
+		const struct drive_note *n = d->notes[i % DRIVE_NOTES];
 		struct ev mine, theirs;
 		bool has_mine;
 

@@ -38,6 +38,12 @@
 
 enum { DRIVE_NOTES = 1024, DRIVE_QUEUE = 4096 };
 
+enum { /* of the texts of a note, NUL included */
+	DRIVE_RULE_MAX = 12,
+	DRIVE_OBJECT_MAX = 48,
+	DRIVE_TEXT_MAX = 240,
+};
+
 /* One line of the timeline, for hactl events and why. */
 struct drive_note {
 	uint64_t serial; /* 0 = unused */
@@ -45,9 +51,7 @@ struct drive_note {
 	monotime_t at;
 	uint64_t epoch;
 	enum had_level level;
-	char rule[12];
-	char object[48];
-	char text[240];
+	const char *rule, *object, *text; /* owned with it, one block */
 };
 
 /* An event that came while the node was in a step. */
@@ -138,7 +142,7 @@ struct drive {
 	struct drive_queued queue[DRIVE_QUEUE]; /* ring */
 	unsigned queue_head, queue_used;
 
-	struct drive_note notes[DRIVE_NOTES]; /* ring by serial */
+	struct drive_note *notes[DRIVE_NOTES]; /* owned; ring by serial */
 	uint64_t note_serial;
 	uint64_t follow[CTL_CLIENTS_MAX]; /* tokens of hactl events -f */
 	struct drive_events *events; /* owned */
@@ -148,6 +152,7 @@ struct drive {
 	bool saving;
 	monotime_t saved_at;
 	char *save_text; /* owned by the job under way */
+	size_t save_len, save_size;
 	uint64_t watchdog_us;
 	bool stopping, clean;
 	monotime_t stop_at;
@@ -251,10 +256,14 @@ int drive_reload_plan(struct drive *, char *text, size_t size);
 
 /* drive_json.c: each returns a new object. */
 json_t *drive_json_status(struct drive *);
+/* All but the addresses, which may be many. */
+json_t *drive_json_status_head(struct drive *);
 json_t *drive_json_links(struct drive *);
 json_t *drive_json_volumes(struct drive *);
 /* drive_json_vr.c; the list is of the status that was taken last. */
 json_t *drive_json_addresses(struct drive *);
+/* NULL: there is none.  Of what drive_json_status_head has found. */
+json_t *drive_json_address(struct drive *, uint16_t, monotime_t now);
 json_t *drive_json_address_list(struct drive *, monotime_t now);
 json_t *drive_json_locks(struct drive *, const char *name, bool blocked);
 /* drive_json_arb.c; of the status that was taken last. */

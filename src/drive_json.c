@@ -315,7 +315,7 @@ daemon_object(struct drive *d)
 }
 
 json_t *
-drive_json_status(struct drive *d)
+drive_json_status_head(struct drive *d)
 {
 	monotime_t now = drive_now();
 	const struct nd_status *s = d->status;
@@ -345,10 +345,19 @@ drive_json_status(struct drive *d)
 	json_object_set_new(o, "links", links(d, now));
 	json_object_set_new(o, "services", services(d, now));
 	json_object_set_new(o, "volumes", volumes(d));
-	json_object_set_new(o, "addresses", drive_json_address_list(d, now));
 	json_object_set_new(o, "arbiters", drive_json_arbiters(d, now));
 	json_object_set_new(o, "daemon", daemon_object(d));
 	put_s(o, "forecast", s->forecast);
+	return o;
+}
+
+json_t *
+drive_json_status(struct drive *d)
+{
+	json_t *o = drive_json_status_head(d);
+
+	json_object_set_new(
+	    o, "addresses", drive_json_address_list(d, drive_now()));
 	return o;
 }
 

@@ -45,40 +45,46 @@ put_addr(json_t *o, const char *key, uint8_t family, const uint8_t bytes[16])
 }
 
 json_t *
+drive_json_address(struct drive *d, uint16_t i, monotime_t now)
+{
+	const struct conf *c = d->conf;
+	const struct conf_address *a = &c->addresses[i];
+	const struct vip_addr_status *s = &d->status->vip.addrs[i];
+	char text[80];
+	json_t *o;
+
+	if (conf_is_hole(a->name))
+		return NULL;
+	o = json_object();
+	put_s(o, "name", a->name);
+	snprintf(text, sizeof(text), "%s/%u", a->addr, a->prefix);
+	put_s(o, "address", text);
+	put_s(o, "interface", a->ifname);
+	put_s(o, "service",
+	    a->service != UINT16_MAX ? c->services[a->service].name : "");
+	put_s(o, "router",
+	    a->router != UINT16_MAX ? c->routers[a->router].name : "");
+	put_b(o, "shared", a->share);
+	put_s(o, "state", vip_state_name(s->state));
+	put_b(o, "carrier", s->carrier);
+	put_i(o, "since_ms", ago_ms(now, s->since));
+	put_i(o, "announced", (int64_t)s->announced);
+	put_i(o, "conflicts", (int64_t)s->conflicts);
+	put_i(o, "stripped", (int64_t)s->stripped);
+	put_s(o, "error", s->error);
+	return o;
+}
+
+json_t *
 drive_json_address_list(struct drive *d, monotime_t now)
 {
-	const struct vip_status *v = &d->status->vip;
-	const struct conf *c = d->conf;
 	json_t *list = json_array();
 
-	for (uint16_t i = 0; i < v->n; i++) {
-		const struct conf_address *a = &c->addresses[i];
-		const struct vip_addr_status *s = &v->addrs[i];
-		json_t *o = json_object();
-		char text[80];
+	for (uint16_t i = 0; i < d->status->vip.n; i++) {
+		json_t *o = drive_json_address(d, i, now);
 
-		if (conf_is_hole(a->name)) {
-			json_decref(o);
-			continue;
-		}
-		put_s(o, "name", s->name);
-		snprintf(text, sizeof(text), "%s/%u", a->addr, a->prefix);
-		put_s(o, "address", text);
-		put_s(o, "interface", a->ifname);
-		put_s(o, "service",
-		    a->service != UINT16_MAX ? c->services[a->service].name
-					     : "");
-		put_s(o, "router",
-		    a->router != UINT16_MAX ? c->routers[a->router].name : "");
-		put_b(o, "shared", a->share);
-		put_s(o, "state", vip_state_name(s->state));
-		put_b(o, "carrier", s->carrier);
-		put_i(o, "since_ms", ago_ms(now, s->since));
-		put_i(o, "announced", (int64_t)s->announced);
-		put_i(o, "conflicts", (int64_t)s->conflicts);
-		put_i(o, "stripped", (int64_t)s->stripped);
-		put_s(o, "error", s->error);
-		json_array_append_new(list, o);
+		if (o != NULL)
+			json_array_append_new(list, o);
 	}
 	return list;
 }

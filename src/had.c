@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -216,6 +217,12 @@ main(int argc, char **argv)
 	struct drive *drive;
 	int code;
 
+	/*
+	 * What is needed for a moment goes back: else glibc keeps blocks as
+	 * large as the first ones that it gave back.
+	 */
+	mallopt(M_MMAP_THRESHOLD, 64 * 1024);
+	mallopt(M_TRIM_THRESHOLD, 64 * 1024);
 	options(argc, argv, &o, &check, &debug);
 	log_init("had", o.verbose, !debug && getenv("JOURNAL_STREAM") != NULL);
 	conf = calloc(1, sizeof(*conf));
