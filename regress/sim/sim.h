@@ -207,6 +207,7 @@ struct host {
 		uint8_t step;
 		enum svc_action action;
 		bool used;
+		bool hung; /* until it is cancelled */
 	} jobs[16];
 	struct nd_status *st; /* owned; scratch */
 	/* arbitration */
@@ -378,6 +379,7 @@ struct locker {
 	bool holds;
 	uint8_t held_mode, held_name;
 	int64_t held_until; /* NEVER, or its last grace */
+	bool misled; /* promised by a machine that had stood still */
 };
 
 /* What all worlds of a seed share. */
@@ -467,6 +469,8 @@ struct world {
 	int64_t quiet_at; /* since then all is well; NEVER: it is not */
 	bool undecided; /* all was, until one node died */
 	int64_t hold_at; /* since then the other could act; NEVER: it cannot */
+	int teller; /* by whom it knows since then (sim_watch.c) */
+	bool retold; /* that was somebody else before */
 	unsigned windows, holds; /* that were looked at */
 
 	/* counted */

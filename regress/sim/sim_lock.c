@@ -100,7 +100,7 @@ judge_grant(struct world *w, struct locker *l)
 		if (k == l || !believes(k) || k->held_name != l->held_name ||
 		    lkm_compat(k->held_mode, l->held_mode))
 			continue;
-		if (deaf(k->h)) {
+		if (k->misled || deaf(k->h)) {
 			w->excused++;
 			continue;
 		}
@@ -136,6 +136,7 @@ granted(struct world *w, struct locker *l, const struct lkp_ans *a)
 	l->token = a->token;
 	l->holds = true;
 	l->held_until = NEVER;
+	l->misled = false;
 	detail(w, "%s client %u holds %s on %s, token %llx", l->h->name,
 	    l->slot, lkm_name(l->mode), names[l->name],
 	    (unsigned long long)l->token);
@@ -146,8 +147,10 @@ static void
 dropped(struct locker *l, int64_t grace_ms)
 {
 	/* It may use up the grace that it was promised, and does. */
-	if (l->holds && l->held_until == NEVER)
+	if (l->holds && l->held_until == NEVER) {
 		l->held_until = l->h->w->sim->now + grace_ms * MS * 97 / 100;
+		l->misled = l->h->misled;
+	}
 	/* A request under way has an answer of its own. */
 	if (l->state == LK_HELD)
 		l->state = LK_IDLE;

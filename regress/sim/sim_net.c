@@ -33,9 +33,18 @@ any_link_works(const struct world *w)
 	return false;
 }
 
+/* Both kernels and both daemons have it. */
+static bool
+is_joined(const struct assoc *a)
+{
+	return a->end[0].up && a->end[1].up && a->end[0].told &&
+	       a->end[1].told && a->end[0].id == a->end[1].id;
+}
+
 /*
  * The cut of all links goes on until one has carried more than heartbeats for a
- * lease on end: before, the nodes cannot tell each other who has what.
+ * lease on end: before, the nodes cannot tell each other who has what.  When
+ * ctl ended in the meantime, that is after it was connected again.
  */
 static void
 note_cut(struct world *w)
@@ -45,6 +54,7 @@ note_cut(struct world *w)
 	for (unsigned l = 0; l < LINKS; l++)
 		words |= link_works(w, l) && !w->link[l].dir[0].clogged &&
 			 !w->link[l].dir[1].clogged;
+	words = words && is_joined(&w->assoc[0]);
 	if (!words)
 		w->words_since = w->sim->now;
 	w->cut_off = !any_link_works(w) ||

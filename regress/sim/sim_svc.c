@@ -55,8 +55,10 @@ ev_step(struct world *w, struct ev *e)
 	if (held(w, e) || h->gen != e->gen || !h->running || !h->jobs[i].used ||
 	    h->jobs[i].token != e->b)
 		return;
-	if (h->mute_steps && h->jobs[i].action != SVC_DO_KILL)
-		return; /* hangs until it is cancelled */
+	if (h->mute_steps && h->jobs[i].action != SVC_DO_KILL) {
+		h->jobs[i].hung = true;
+		return;
+	}
 	fail = h->jobs[i].action != SVC_DO_KILL && chance(w, h->fail_permille);
 	if (h->jobs[i].step != SVC_STEP_CHECK) {
 		cs = &w->conf->services[h->jobs[i].service]

@@ -71,12 +71,22 @@ links_fair(struct world *w)
 	return fair;
 }
 
+/* A step that once hung does so until its own time is over. */
+static bool
+any_hung(const struct host *h)
+{
+	for (unsigned i = 0; i < NITEMS(h->jobs); i++)
+		if (h->jobs[i].used && h->jobs[i].hung)
+			return true;
+	return false;
+}
+
 static bool
 host_well(const struct host *h)
 {
 	return h->running && !h->paused && !h->stopping && !h->misled &&
-	       h->fail_permille == 0 && !h->mute_steps && !h->ping_cut &&
-	       !h->disk_sick && !h->disk.dead &&
+	       h->fail_permille == 0 && !h->mute_steps && !any_hung(h) &&
+	       !h->ping_cut && !h->disk_sick && !h->disk.dead &&
 	       h->w->sim->now >= h->disk.slow_until;
 }
 
@@ -183,16 +193,26 @@ refuses(const struct host *o)
 	return o->powered && !o->frozen && !o->running && any_link_works(o->w);
 }
 
-/* Is there somebody who can tell h about its peer? */
-static bool
-somebody_tells(struct host *h)
+enum { T_NOBODY, T_EVIDENCE, T_VOTERS, T_AGENTS };
+
+/* Is there somebody who can tell h about its peer?  The quickest. */
+static int
+who_tells(struct host *h)
 {
 	struct world *w = h->w;
 
-	return w->n_hosts == 1 || w->takeover || refuses(other(h)) ||
-	       arb_works(w, h);
+	if (w->n_hosts == 1 || w->takeover || refuses(other(h)))
+		return T_EVIDENCE;
+	if (voters_work(w, h))
+		return T_VOTERS;
+	return arb_works(w, h) ? T_AGENTS : T_NOBODY;
 }
 
+/*
+ * Whoever could not tell at first is asked again only now and then (R15), and
+ * an agent that was told something first takes its time: then the bound is the
+ * longest.
+ */
 static int64_t
 bound_us(struct host *h)
 {
@@ -201,9 +221,9 @@ bound_us(struct host *h)
 	int64_t us = (int64_t)t->takeover_ms * MS + START_US;
 	const struct conf_node *n;
 
-	if (w->n_hosts == 1 || w->takeover || refuses(other(h)))
+	if (w->teller == T_EVIDENCE && !w->retold)
 		return us;
-	if (voters_work(w, h)) /* asked once in vain, at most */
+	if (w->teller == T_VOTERS && !w->retold) /* once in vain, at most */
 		return us + 2 * (int64_t)t->dead_ms * MS;
 	/* The delay, twice if neither holds data, then every level. */
 	us += 2 * FENCE_DELAY_US;
@@ -250,6 +270,7 @@ look_alive(struct world *w)
 {
 	struct host *h = &w->host[0];
 	const struct nd_status *s;
+	int teller;
 
 	if (!w->undecided)
 		return;
@@ -257,13 +278,17 @@ look_alive(struct world *w)
 		h = other(h);
 	if (other(h)->running && other(h)->stopping)
 		return; /* it says goodbye */
+	teller = who_tells(h);
 	if (!able(h) || (w->n_hosts > 1 && !is_dead(other(h))) ||
-	    !somebody_tells(h)) {
+	    teller == T_NOBODY) {
 		watch_disturbed(w);
 		return;
 	}
-	if (w->hold_at == NEVER)
+	if (w->hold_at == NEVER || teller != w->teller) {
+		w->retold = w->hold_at != NEVER;
 		w->hold_at = w->sim->now;
+		w->teller = teller;
+	}
 	if (w->sim->now - w->hold_at <= bound_us(h))
 		return;
 	w->holds++;
