@@ -234,6 +234,7 @@ mb_tell(struct mb *m, struct peer *p, uint64_t answer)
 	mb_msg_encode(&v, bytes);
 	m->ops->send(m->ctx, p->id, bytes, sizeof(bytes));
 	p->tell_at = mt_add_ms(m->now, m->conf.dead_ms);
+	p->told_at = m->now;
 }
 
 static void
@@ -318,6 +319,8 @@ on_heard(struct mb *m, const struct mb_event *e)
 	mb_pair_rival(m, p, e->u.heard.epoch, e->u.heard.acts);
 	if (!e->u.heard.deciding && !e->u.heard.old)
 		mb_pair_heard(m, p, e->u.heard.epoch);
+	p->beat = m->now;
+	mb_pair_beat(m, p);
 	mb_peer_jeopardy(m, p);
 }
 
@@ -651,7 +654,9 @@ shift_silence(struct mb *m, int64_t us)
 	for (unsigned i = 0; i < m->n_peers; i++) {
 		struct peer *p = &m->peers[i];
 
-		mb_peer_shift(m, p, us);
+		/* R2 goes by what was: a short one does not blur it. */
+		if (us > (int64_t)m->conf.lease_ms * 1000)
+			mb_peer_shift(m, p, us);
 		if (p->last.us != 0)
 			p->last = mt_min(m->now, mt_add_us(p->last, us));
 		if (p->word.us != 0)
@@ -673,9 +678,13 @@ on_gap(struct mb *m, const struct mb_event *e)
 
 	ASSERT(us >= 0);
 	shift_silence(m, us);
+	/* The guard has not closed, and the peer cannot be about to act. */
+	if (us <= (int64_t)m->conf.lease_ms * 1000)
+		return;
 	/* Who ends does not come back to ask: it acts no more. */
-	if (us > (int64_t)m->conf.lease_ms * 1000)
-		m->stop_acts = false;
+	m->stop_acts = false;
+	if (m->self == MB_INERT)
+		mb_view_changed(m);
 	if (m->n_peers == 0 || m->goal == GOAL_ALONE ||
 	    (m->self != MB_PAIRED && m->self != MB_ALONE &&
 		m->self != MB_DOUBT))
@@ -899,6 +908,7 @@ mb_status(const struct mb *m, struct mb_status *s)
 		s->peers[i].since = p->since;
 		s->peers[i].arbitrating = p->asked != 0;
 		s->peers[i].leased = p->leased;
+		s->peers[i].solo = p->solo;
 		for (unsigned l = 0; l < m->conf.n_links; l++)
 			if (p->heard[l].us != 0 && !p->link_down[l] &&
 			    mb_ago_ms(m, p->heard[l]) <= m->conf.dead_ms)

@@ -328,6 +328,8 @@ struct mb_status {
 		uint8_t links_up; /* bitmap */
 		bool arbitrating; /* the arbiters are being asked */
 		bool leased; /* and granted the lease */
+		/* Its record may let it start alone, it said last (R1). */
+		bool solo;
 	} peers[HAD_NODES_MAX - 1];
 };
 void mb_status(const struct mb *, struct mb_status *);

@@ -61,9 +61,11 @@ struct peer {
 	uint64_t dead; /* an earlier one; what it sent is ignored */
 	uint64_t paired; /* the one we paired with, 0 = none */
 	bool view_known; /* of the present incarnation */
+	bool solo; /* its record says so, for all that it has told */
 	struct mb_msg view;
 	bool told; /* it has our present view */
 	monotime_t tell_at; /* when to tell it again */
+	monotime_t told_at; /* when it was told last, whatever came of it */
 	/* Evidence. us 0 = never. */
 	monotime_t heard[HAD_LINKS_MAX];
 	/* The same for R2, and how far this node's own pause has moved it. */
@@ -72,6 +74,8 @@ struct peer {
 	bool unheard; /* it hears nothing of this node, it said last */
 	bool link_down[HAD_LINKS_MAX];
 	monotime_t last; /* heard, any link */
+	monotime_t beat; /* the same, of heartbeats alone */
+	bool pair_waits; /* for those, to and fro: all else is agreed */
 	monotime_t word; /* the same, be it that it does not hear us */
 	monotime_t deaf; /* it has heard nothing since then; us 0 = it hears */
 	monotime_t deaf_word; /* when it said so last */
@@ -182,6 +186,7 @@ void mb_pair_newer(struct mb *, struct peer *, uint64_t epoch);
 void mb_pair_rival(struct mb *, struct peer *, uint64_t epoch, bool acts);
 void mb_pair_doubt(struct mb *, enum mb_self from, const char *rule);
 void mb_pair_ask(struct mb *);
+void mb_pair_beat(struct mb *, struct peer *);
 void mb_pair_heard(struct mb *, struct peer *, uint64_t epoch);
 /* A decision that could not be written is not taken: the peer is back. */
 bool mb_pair_dropped(struct mb *);

@@ -147,12 +147,26 @@ is_first(const struct mb *m, const struct peer *p)
 	return m->conf.self < p->id;
 }
 
-/* The side that acts pairs first; the other only with one that has. */
+/*
+ * Heartbeats come from it, and it hears those of this node, on whatever link.
+ * Where only ctl finds its way, a pair would break again at once.
+ */
 static bool
-can_pair(const struct mb *m, const struct peer *p)
+beats_pass(const struct mb *m, const struct peer *p)
 {
-	if (!mb_peer_fresh(m, p) || !p->view_known ||
-	    p->view.seen != m->incarnation)
+	return p->beat.us != 0 && mb_ago_ms(m, p->beat) < m->conf.dead_ms &&
+	       !p->unheard;
+}
+
+/*
+ * The side that acts pairs first; the other only with one that has.  Its word
+ * has to answer this node's present view: what was on its way while this node
+ * stood still says nothing about now.
+ */
+static bool
+would_pair(const struct mb *m, const struct peer *p)
+{
+	if (!mb_peer_fresh(m, p) || !p->view_known || !p->told)
 		return false;
 	if (m->self != MB_INERT && m->self != MB_ALONE)
 		return false;
@@ -162,10 +176,29 @@ can_pair(const struct mb *m, const struct peer *p)
 	       p->view.paired;
 }
 
+static bool
+can_pair(const struct mb *m, const struct peer *p)
+{
+	return would_pair(m, p) && beats_pass(m, p);
+}
+
+/* What it said last may be over by the time that heartbeats pass: ask. */
+void
+mb_pair_beat(struct mb *m, struct peer *p)
+{
+	if (!p->pair_waits || !beats_pass(m, p))
+		return;
+	p->pair_waits = false;
+	mb_view_changed(m);
+}
+
 static void
 try_pair(struct mb *m, struct peer *p)
 {
-	if (m->goal != GOAL_NONE || !can_pair(m, p))
+	if (m->goal != GOAL_NONE || !would_pair(m, p))
+		return;
+	p->pair_waits = !beats_pass(m, p);
+	if (p->pair_waits)
 		return;
 	if (m->self == MB_ALONE && p->view.epoch > m->epoch)
 		mb_say(m, HAD_WARN, "R8",
@@ -221,6 +254,8 @@ done_pair(struct mb *m, struct peer *p)
 	if (can_pair(m, p)) {
 		mb_say(m, HAD_INFO, "R1", "%s is seen, agreed on epoch %llu",
 		    p->name, (unsigned long long)m->epoch);
+		/* R7: what it did not hear before that counts no more. */
+		p->deaf = (monotime_t){0};
 		mb_set_peer(m, p, MB_PEER_ALIVE, false, "R1");
 		mb_set_self(m, MB_PAIRED, "R1");
 		return;
@@ -286,9 +321,15 @@ mb_pair_done(struct mb *m)
 	case GOAL_RESTORE:
 		break;
 	}
-	/* Pairing came to nothing: who is first is another one now. */
-	if (m->self == MB_INERT && m->goal == GOAL_NONE &&
-	    m->record.solo != m->view_solo)
+	/*
+	 * Pairing came to nothing: who is first may be another one now, and the
+	 * peer's word of before has been used up.  It answers a new view.
+	 */
+	if (m->goal == GOAL_NONE &&
+	    ((m->self == MB_INERT &&
+		 (goal == GOAL_PAIR || m->record.solo != m->view_solo)) ||
+		(m->self == MB_ALONE &&
+		    (goal == GOAL_PAIR || goal == GOAL_RESTORE))))
 		mb_view_changed(m);
 }
 
@@ -484,6 +525,7 @@ mb_pair_view(struct mb *m, struct peer *p, const struct mb_msg *v)
 	ASSERT(v->incarnation == p->incarnation);
 	p->view = *v;
 	p->view_known = true;
+	p->solo = v->solo;
 	if (v->spent > m->spent)
 		m->spent = v->spent;
 	p->told = v->seen == m->incarnation && v->seen_serial == serial;
@@ -518,8 +560,14 @@ mb_pair_view(struct mb *m, struct peer *p, const struct mb_msg *v)
 		p->reached = m->now;
 		mb_peer_heard(m, p, p->incarnation);
 	}
-	/* Every new view is confirmed once; a challenge is answered always. */
-	if (v->challenge != 0 || (is_new && m->view_serial == serial))
+	/*
+	 * Every new view is confirmed once; a challenge is answered always.
+	 * One that is repeated has not been confirmed, for all that its sender
+	 * knows: but what answers a word of just now is no repetition.
+	 */
+	if (v->challenge != 0 ||
+	    (m->view_serial == serial &&
+		(is_new || mb_ago_ms(m, p->told_at) >= m->conf.dead_ms / 2)))
 		mb_tell(m, p, v->challenge);
 }
 

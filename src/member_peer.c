@@ -239,8 +239,8 @@ mb_peer_incarnation(
 	p->tell_at = m->now;
 	p->aborted = p->late_death = false;
 	p->refused = 0;
-	p->reached = (monotime_t){0};
-	p->unheard = false;
+	p->reached = p->beat = (monotime_t){0};
+	p->unheard = p->pair_waits = false;
 	p->deaf = (monotime_t){0};
 	if (p->asked_verify)
 		mb_arb_rest(m, p);

@@ -301,16 +301,20 @@ start(struct nd *nd, const struct nd_event *e)
 static void
 thaw(struct nd *nd)
 {
+	int64_t lease_us = (int64_t)nd->conf->t.lease_ms * 1000;
 	int64_t gap_us = mt_sub_us(nd->now, nd->stepped);
+	/* How long it was to sleep anyway, it has listened. */
+	int64_t late_us = mt_sub_us(nd->now, nd->armed);
 	struct mb_event m = {.type = MB_EV_GAP, .now = nd->now};
 
 	nd_vr_gap(nd, gap_us);
-	if (nd->n_peers == 0 || gap_us <= (int64_t)nd->conf->t.lease_ms * 1000)
+	m.u.gap.us = gap_us > lease_us ? gap_us : late_us;
+	if (nd->n_peers == 0 ||
+	    m.u.gap.us <= (int64_t)nd->conf->t.heartbeat_ms * 1000 / 4)
 		return;
-	m.u.gap.us = gap_us;
 	mb_step(nd->member, &m);
 	/* Who ends does not come back to ask: it trusts itself no more. */
-	if (nd->state == MB_STOPPING) {
+	if (nd->state == MB_STOPPING && gap_us > lease_us) {
 		nd->distrusted = true;
 		nd->views_due = true;
 	}

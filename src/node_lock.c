@@ -113,6 +113,25 @@ token_epoch(const struct nd *nd)
 	return nd->epoch + (uint64_t)m.seeds * SEED_EPOCHS;
 }
 
+/*
+ * May this node, which acts alone, give out tokens?  Not without knowing which
+ * epoch its peer had: it was off when this daemon started, or it has not
+ * followed into the pair yet, and starts alone again at its own (R1).
+ */
+static bool
+knows_epoch(const struct nd *nd)
+{
+	struct mb_status m;
+
+	if (nd->own_right)
+		return true;
+	mb_status(nd->member, &m);
+	for (unsigned i = 0; i < m.n_peers; i++)
+		if (m.peers[i].solo)
+			return false;
+	return nd->met;
+}
+
 void
 nd_lock_view(struct nd *nd)
 {
@@ -151,11 +170,7 @@ nd_lock_view(struct nd *nd)
 			v->grace_ms = 0;
 			break;
 		}
-		/*
-		 * It was off when this daemon started: which epoch it had,
-		 * nobody knows, and tokens would not be above its own.
-		 */
-		if (nd->state != MB_PAIRED && !nd->met && !nd->own_right) {
+		if (nd->state != MB_PAIRED && !knows_epoch(nd)) {
 			v->state = LK_VIEW_INERT;
 			break;
 		}
@@ -204,4 +219,7 @@ nd_lock_leave(struct nd *nd)
 	if (st.granted > 0 || st.converting > 0)
 		nd->leave_at = mt_add_ms(
 		    nd->now, nd->conf->t.takeover_ms - nd->conf->t.lease_ms);
+	/* What was taken from its holders before, they still have time for. */
+	if (nd->lock_lost && mt_before(nd->leave_at, nd->grace_until))
+		nd->leave_at = nd->grace_until;
 }

@@ -102,6 +102,7 @@ nd_net_up(struct nd *nd, const struct nd_event *e)
 	case ND_CTL:
 		p->ctl_up = true;
 		send_hello(nd, p);
+		nd_inner_put(nd, ND_IN_SVC)->u.svc.type = SVC_EV_JOINED;
 		break;
 	case ND_BULK:
 		p->bulk_up = true;
@@ -213,6 +214,27 @@ heard_by(const struct nd *nd, const struct wire_hb *hb)
 	return mt_add_ms(sent, -(int64_t)nd->conf->t.lease_ms);
 }
 
+/*
+ * R8: this node ends, and stood still meanwhile without knowing it.  Nobody
+ * asks it to give up anything but what it ends anyway, so it trusts itself no
+ * more.
+ */
+static void
+overtaken_at_the_end(struct nd *nd, const struct nd_peer *p, uint64_t epoch)
+{
+	char text[160];
+
+	if (nd->state != MB_STOPPING || nd->distrusted || epoch <= nd->epoch)
+		return;
+	nd->distrusted = true;
+	nd->views_due = true;
+	snprintf(text, sizeof(text),
+	    "%s acts at epoch %llu: this node, which ends, vouches for "
+	    "nothing any more",
+	    p->conf->name, (unsigned long long)epoch);
+	nd_note(nd, HAD_ERR, "R8", nd->me->name, text);
+}
+
 static void
 heartbeat(struct nd *nd, struct nd_peer *p, uint8_t link,
     const struct wire_hdr *h, const uint8_t *bytes, size_t len)
@@ -243,6 +265,8 @@ heartbeat(struct nd *nd, struct nd_peer *p, uint8_t link,
 	in->u.member.u.heard.old = old;
 	in->u.member.u.heard.deciding = (hb.flags & WIRE_HB_DECIDING) != 0;
 	in->u.member.u.heard.acts = (hb.flags & WIRE_HB_VOUCHED) != 0;
+	if (in->u.member.u.heard.acts)
+		overtaken_at_the_end(nd, p, h->epoch);
 	in->u.member.u.heard.one_way =
 	    hb.echo_us == 0 ||
 	    hb.echo_age_us > (uint64_t)nd->conf->t.dead_ms * 1000;

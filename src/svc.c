@@ -459,6 +459,10 @@ dispatch(struct svc *s, const struct svc_event *e)
 	case SVC_EV_OP:
 		svc_op_event(s, e);
 		break;
+	case SVC_EV_JOINED:
+		/* What was said before may have been lost. */
+		s->table_at = s->now;
+		break;
 	case SVC_EV_N:
 		ASSERT(!"an event");
 	}

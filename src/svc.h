@@ -77,6 +77,7 @@ enum svc_ev {
 	SVC_EV_VOLUME,
 	SVC_EV_ADDRESS,
 	SVC_EV_OP,
+	SVC_EV_JOINED, /* messages reach the peer again */
 	SVC_EV_N
 };
 

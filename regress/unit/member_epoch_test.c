@@ -192,6 +192,133 @@ R8_gap_is_not_silence(void **state)
 	assert_true(w.nodes[ALPHA].epoch == 1);
 }
 
+/*
+ * R1: the disk took its time, and meanwhile the peer was cut off: it does not
+ * come to a pair.  Once it is heard again it does, though neither has anything
+ * new to say.
+ */
+static void
+R1_pair_after_a_failed_write(void **state)
+{
+	(void)state;
+	both_paired();
+	freeze(ALPHA);
+	run(TAKEOVER + HEARTBEAT + DISK + 1);
+	expect(BRAVO, ALONE, GONE);
+	w.nodes[BRAVO].disk_broken = true;
+	thaw(ALPHA);
+	run(HEARTBEAT + DISK);
+	expect(ALPHA, INERT, UNKNOWN);
+	noted(BRAVO, "cannot be written");
+	cut_both(true);
+	run(DEAD + HEARTBEAT);
+	w.nodes[BRAVO].disk_broken = false;
+	run(5 * DEAD);
+	expect(BRAVO, ALONE, GONE);
+	assert_true(w.nodes[BRAVO].disk.solo);
+	cut_both(false);
+	run(DEAD);
+	expect(BRAVO, PAIRED, ALIVE);
+	expect(ALPHA, PAIRED, ALIVE);
+}
+
+/* The same with two that are inert: the lower id would have been first. */
+static void
+R1_both_inert_after_a_failed_write(void **state)
+{
+	(void)state;
+	daemon_start(ALPHA);
+	w.nodes[ALPHA].disk_broken = true;
+	daemon_start(BRAVO);
+	run(2 * HEARTBEAT + DISK);
+	noted(ALPHA, "cannot be written");
+	cut_both(true);
+	run(DEAD + HEARTBEAT);
+	w.nodes[ALPHA].disk_broken = false;
+	run(5 * DEAD);
+	expect(ALPHA, INERT, UNKNOWN);
+	cut_both(false);
+	run(DEAD);
+	expect(ALPHA, PAIRED, ALIVE);
+	expect(BRAVO, PAIRED, ALIVE);
+}
+
+/*
+ * R8: it stood still as it was about to follow into the pair, and the peer,
+ * which has died since, may have acted.
+ */
+static void
+R8_thawed_on_the_way_into_a_pair(void **state)
+{
+	(void)state;
+	daemon_start(ALPHA);
+	daemon_start(BRAVO);
+	for (int i = 0; i < 100 && (w.nodes[ALPHA].self != MB_PAIRED ||
+				       !w.nodes[BRAVO].is_pending);
+	     i++)
+		run(1);
+	expect(ALPHA, PAIRED, ALIVE);
+	assert_true(w.nodes[BRAVO].is_pending);
+	freeze(BRAVO);
+	run(TAKEOVER + HEARTBEAT + DISK + 1);
+	expect(ALPHA, ALONE, GONE);
+	daemon_end(ALPHA);
+	run(DEAD);
+	thaw(BRAVO);
+	run(5 * TAKEOVER);
+	expect(BRAVO, INERT, UNKNOWN);
+}
+
+/* R1: ctl alone makes no pair, which would break again at once. */
+static void
+R1_no_pair_without_heartbeats(void **state)
+{
+	uint64_t epoch;
+
+	(void)state;
+	both_paired();
+	cut_both(true);
+	w.ctl_cut = false;
+	run(10 * DEAD);
+	expect(BRAVO, ALONE, GONE);
+	expect(ALPHA, INERT, UNKNOWN);
+	epoch = w.nodes[BRAVO].epoch;
+	run(20 * DEAD);
+	expect(BRAVO, ALONE, GONE);
+	assert_true(w.nodes[BRAVO].epoch == epoch);
+	cut_both(false);
+	run(2 * HEARTBEAT + 2 * DISK);
+	expect(ALPHA, PAIRED, ALIVE);
+	expect(BRAVO, PAIRED, ALIVE);
+}
+
+/* Nor with one that is heard and says that it hears nothing. */
+static void
+R1_no_pair_with_the_deaf(void **state)
+{
+	struct mb_event e = {.type = MB_EV_HEARD};
+
+	(void)state;
+	cut_both(true);
+	w.ctl_cut = false;
+	daemon_start(ALPHA);
+	daemon_start(BRAVO);
+	e.u.heard.from = BRAVO;
+	e.u.heard.link = LAN;
+	e.u.heard.incarnation = w.nodes[BRAVO].incarnation;
+	e.u.heard.one_way = e.u.heard.unheard = true;
+	for (int i = 0; i < 50; i++) {
+		step(ALPHA, e);
+		run(HEARTBEAT);
+	}
+	expect(ALPHA, INERT, UNKNOWN);
+	e.u.heard.one_way = e.u.heard.unheard = false;
+	step(ALPHA, e);
+	deliver();
+	run(DISK);
+	expect(ALPHA, PAIRED, ALIVE);
+}
+
 /* Silence after a short pause: the peer cannot have acted. */
 static void
 R8_thawed_to_silence_short(void **state)
@@ -788,6 +915,11 @@ main(void)
 	    T(R8_doubt_ends_by_heartbeats),
 	    T(R8_doubt_waits_for_a_decision),
 	    T(R8_decision_is_dropped),
+	    T(R1_pair_after_a_failed_write),
+	    T(R1_both_inert_after_a_failed_write),
+	    T(R8_thawed_on_the_way_into_a_pair),
+	    T(R1_no_pair_without_heartbeats),
+	    T(R1_no_pair_with_the_deaf),
 	    T(R8_short_gap_is_nothing),
 	    T(R8_gap_is_not_silence),
 	    T(R8_thawed_to_silence_short),
