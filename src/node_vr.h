@@ -36,7 +36,10 @@ struct nd_vr_router {
 	monotime_t heard_at; /* the last one of the peer node */
 	bool ordered; /* bound: told ACTIVE */
 	bool told; /* the peer node has told something of it */
-	struct vr_wire peer; /* what */
+	struct {
+		struct vr_peer peer;
+		bool lan_ok, hears;
+	} peer; /* what */
 	struct nd_vr_carp *carp; /* owned; NULL: VRRP */
 	/*
 	 * Its last packet that was right in all, or (said_here) the frame of

@@ -199,7 +199,9 @@ nd_vr_told(struct nd *nd, struct nd_peer *p, const uint8_t *bytes, size_t len)
 		if (r == NULL)
 			continue;
 		r->told = true;
-		r->peer = w;
+		r->peer.peer = w.peer;
+		r->peer.lan_ok = w.lan_ok;
+		r->peer.hears = w.hears;
 		/* It is one LAN for all of them. */
 		for (uint16_t i = 0; i < nd->vr->n; i++)
 			if (nd->vr->routers[i].ifx == r->ifx)

@@ -19,6 +19,7 @@ extern const struct vip_guard_names vip_guard_names[];
 
 enum {
 	VIP_BATCH_SIZE = 256 * 1024,
+	VIP_BATCH_KEEP = 32 * 1024, /* after a longer one its pages go back */
 	VIP_BATCH_MSGS = 256, /* messages in one batch, at most */
 	VIP_GUARD_DEVS_MAX = 64 + HAD_LINKS_MAX,
 };

@@ -64,6 +64,15 @@ vg_need(void *p)
 void
 vip_batch_begin(struct vip_batch *b)
 {
+	char *fresh;
+
+	/* The tables of many addresses need much of it; what follows, little.
+	 */
+	if (b->len > VIP_BATCH_KEEP &&
+	    (fresh = malloc(VIP_BATCH_SIZE)) != NULL) {
+		free(b->buf);
+		b->buf = fresh;
+	}
 	/* What came before is answered; the numbers need not be unique. */
 	b->len = 0;
 	b->n = 0;

@@ -50,9 +50,9 @@ enum vr_csum {
  * Neither applies to the owner, except weight 0.
  */
 struct vr_track {
-	uint16_t id; /* < VR_TRACKS_MAX */
-	int16_t weight; /* -254..254 */
-	bool scaled;
+	uint32_t id : 9; /* < VR_TRACKS_MAX */
+	int32_t weight : 10; /* -254..254 */
+	bool scaled : 1;
 };
 
 /* Interface, family and vrid are a router's identity. */
