@@ -395,6 +395,102 @@ R3_dead_after_it_acted(struct world *w)
 	scene_end(w);
 }
 
+/* The grace that was promised in isolation outlives it, and a goodbye. */
+static void
+stopped_after_isolation(struct world *w)
+{
+	struct locker *a = &w->locker[0], *b = &w->locker[LOCKERS];
+
+	scene_begin(w);
+	w->lock_calm = true;
+	expect(w, run_till(w, all_free, 10000), "all locks are free");
+	w->lock_gap_us = 0;
+	lock_ask(a, 0, LKM_EX, 0);
+	run_ms(w, 200);
+	expect(w, alpha_holds(w), "alpha holds EX");
+	lock_ask(b, 0, LKM_EX, 0);
+	run_ms(w, 50);
+	carrier_set(alpha(w), 0, false);
+	carrier_set(alpha(w), LAN, false);
+	expect(w, run_till(w, alpha_isolated, 100), "alpha is isolated");
+	carrier_set(alpha(w), LAN, true);
+	expect(w, run_till(w, both_paired, 600), "a pair again");
+	expect(w, w->sim->now < a->held_until, "it was promised time");
+	daemon_stop(alpha(w));
+	expect(w, run_till(w, bravo_holds, 10000), "bravo holds EX");
+	expect(w, w->sim->now >= a->held_until, "not before");
+	expect(w, run_till(w, alpha_ended, 5000), "alpha has ended");
+	w->lock_gap_us = 10 * MS;
+	scene_end(w);
+}
+
+/*
+ * R8: a short pause, after the peer had one and missed a heartbeat by it: then
+ * it is not the length that tells whether the peer may have acted.
+ */
+static void
+R8_short_pause_of_the_unheard(struct world *w)
+{
+	const struct conf_timers *t = &w->conf->t;
+	unsigned overtaken = 0;
+
+	scene_begin(w);
+	for (uint32_t i = 0; i < 30; i++) {
+		bool alone;
+
+		run_ms(w, 3000 + i % 10 * t->heartbeat_ms / 10);
+		machine_freeze(alpha(w));
+		run_ms(w, t->heartbeat_ms * (4 + i / 10) / 5);
+		machine_thaw(alpha(w), true);
+		run_ms(w, 1);
+		machine_freeze(bravo(w));
+		run_ms(w, t->lease_ms - 2);
+		alone = self_of(alpha(w)) == MB_ALONE;
+		overtaken += alone;
+		machine_thaw(bravo(w), true);
+		run_until(w, w->sim->now + MS / 5);
+		expect(w, !alone || self_of(bravo(w)) != MB_PAIRED,
+		    "bravo vouches for nothing");
+		expect(w, run_till(w, both_paired, 10000), "a pair again");
+	}
+	expect(w, overtaken > 0 || t->dead_ms >= t->lease_ms + 2 * t->heartbeat_ms,
+	    "alpha has acted");
+	scene_end(w);
+}
+
+/*
+ * R9: isolated, and its clock stood still before.  The grace that it promises
+ * is longer than it can know; nobody is to blame when another is granted.
+ */
+static void
+isolated_and_misled(struct world *w)
+{
+	struct locker *a = &w->locker[0], *b = &w->locker[LOCKERS];
+	unsigned excused;
+
+	scene_begin(w);
+	w->lock_calm = true;
+	expect(w, run_till(w, all_free, 10000), "all locks are free");
+	w->lock_gap_us = 0;
+	lock_ask(b, 0, LKM_EX, 0);
+	run_ms(w, 200);
+	expect(w, bravo_holds(w), "bravo holds EX");
+	machine_freeze(bravo(w));
+	run_ms(w, w->conf->t.takeover_ms / 3);
+	carrier_set(bravo(w), 0, false);
+	carrier_set(bravo(w), LAN, false);
+	machine_thaw(bravo(w), false);
+	expect(w, run_till(w, bravo_isolated, 100), "bravo is isolated");
+	lock_ask(a, 0, LKM_EX, 0);
+	run_ms(w, 2 * w->conf->t.dead_ms);
+	expect(w, !alpha_holds(w) && !bravo(w)->misled, "silence tells");
+	excused = w->excused;
+	expect(w, run_till(w, alpha_holds, 10000), "alpha holds EX");
+	expect(w, w->excused > excused, "bravo's grace is not over");
+	w->lock_gap_us = 10 * MS;
+	scene_end(w);
+}
+
 const struct scene scenes_doubt[] = {
     {SCENE(isolated_after_a_thaw), 0},
     {SCENE(stopped_in_isolation), 0},
@@ -407,5 +503,8 @@ const struct scene scenes_doubt[] = {
     {SCENE(overtaken_at_its_end), 0},
     {SCENE(died_before_it_followed), W_FENCE},
     {SCENE(R3_dead_after_it_acted), W_WITNESS},
+    {SCENE(stopped_after_isolation), W_WITNESS | W_WATCHDOG},
+    {SCENE(R8_short_pause_of_the_unheard), 0},
+    {SCENE(isolated_and_misled), W_WITNESS | W_WATCHDOG},
 };
 const unsigned n_scenes_doubt = NITEMS(scenes_doubt);
