@@ -29,37 +29,32 @@ drive_now(void)
 	return loop_now();
 }
 
-/* Text pointers of an event that has to wait point into the queue. */
+/* The text of an event that has to wait lies elsewhere; most have none. */
 static void
-keep_text(struct drive_queued *q)
+keep_text(struct nd_event *e, char keep[DRIVE_QUEUE_TEXT])
 {
 	const char **text = NULL;
 
-	if (q->event.type == ND_EV_STEP_DONE)
-		text = &q->event.u.step.text;
-	else if (q->event.type == ND_EV_EXPORTED)
-		text = &q->event.u.exported.text;
-	else if (q->event.type == ND_EV_ARB &&
-		 q->event.u.arb.type == ARB_EV_FENCED)
-		text = &q->event.u.arb.u.fenced.text;
-	else if (q->event.type == ND_EV_VIP &&
-		 q->event.u.vip.type == VIP_EV_LEASED)
-		text = &q->event.u.vip.u.leased.text;
-	else if (q->event.type == ND_EV_VIP &&
-		 (q->event.u.vip.type == VIP_EV_ADDED ||
-		     q->event.u.vip.type == VIP_EV_REMOVED))
-		text = &q->event.u.vip.u.result.text;
-	else if (q->event.type == ND_EV_VIP &&
-		 q->event.u.vip.type == VIP_EV_FLUSHED)
-		text = &q->event.u.vip.u.flushed.text;
-	else if (q->event.type == ND_EV_VIP &&
-		 q->event.u.vip.type == VIP_EV_CARRIER)
-		text = &q->event.u.vip.u.carrier.ifname;
+	if (e->type == ND_EV_STEP_DONE)
+		text = &e->u.step.text;
+	else if (e->type == ND_EV_EXPORTED)
+		text = &e->u.exported.text;
+	else if (e->type == ND_EV_ARB && e->u.arb.type == ARB_EV_FENCED)
+		text = &e->u.arb.u.fenced.text;
+	else if (e->type == ND_EV_VIP && e->u.vip.type == VIP_EV_LEASED)
+		text = &e->u.vip.u.leased.text;
+	else if (e->type == ND_EV_VIP && (e->u.vip.type == VIP_EV_ADDED ||
+					     e->u.vip.type == VIP_EV_REMOVED))
+		text = &e->u.vip.u.result.text;
+	else if (e->type == ND_EV_VIP && e->u.vip.type == VIP_EV_FLUSHED)
+		text = &e->u.vip.u.flushed.text;
+	else if (e->type == ND_EV_VIP && e->u.vip.type == VIP_EV_CARRIER)
+		text = &e->u.vip.u.carrier.ifname;
 	if (text == NULL || *text == NULL)
 		return;
-	if (*text != q->text)
-		snprintf(q->text, sizeof(q->text), "%s", *text);
-	*text = q->text;
+	if ((*text)[0] != '\0')
+		snprintf(keep, DRIVE_QUEUE_TEXT, "%s", *text);
+	*text = (*text)[0] != '\0' ? keep : "";
 }
 
 /*
@@ -69,7 +64,8 @@ keep_text(struct drive_queued *q)
 void
 drive_step(struct drive *d, struct nd_event *e)
 {
-	struct drive_queued *q;
+	char text[DRIVE_QUEUE_TEXT];
+	unsigned slot;
 
 	if (!d->begun)
 		return;
@@ -80,22 +76,22 @@ drive_step(struct drive *d, struct nd_event *e)
 		ASSERT(d->queue_used < DRIVE_QUEUE);
 		if (d->queue_used == 0)
 			d->queue_head = 0; /* memory that is in use anyhow */
-		q = &d->queue[(d->queue_head + d->queue_used++) % DRIVE_QUEUE];
-		q->event = *e;
-		keep_text(q);
+		slot = (d->queue_head + d->queue_used++) % DRIVE_QUEUE;
+		d->queue[slot] = *e;
+		keep_text(&d->queue[slot], d->queue_text[slot]);
 		return;
 	}
 	d->stepping = true;
 	e->now = drive_now();
 	nd_step(d->nd, e);
 	while (d->queue_used > 0) {
-		struct drive_queued now = d->queue[d->queue_head];
+		struct nd_event now = d->queue[d->queue_head];
 
 		d->queue_head = (d->queue_head + 1) % DRIVE_QUEUE;
 		d->queue_used--;
-		keep_text(&now);
-		now.event.now = drive_now();
-		nd_step(d->nd, &now.event);
+		keep_text(&now, text);
+		now.now = drive_now();
+		nd_step(d->nd, &now);
 	}
 	d->stepping = false;
 }

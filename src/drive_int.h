@@ -36,7 +36,7 @@
 #include "witness_link.h"
 #include "worker.h"
 
-enum { DRIVE_NOTES = 1024, DRIVE_QUEUE = 4096 };
+enum { DRIVE_NOTES = 1024, DRIVE_QUEUE = 4096, DRIVE_QUEUE_TEXT = 160 };
 
 enum { /* of the texts of a note, NUL included */
 	DRIVE_RULE_MAX = 12,
@@ -52,12 +52,6 @@ struct drive_note {
 	uint64_t epoch;
 	enum had_level level;
 	const char *rule, *object, *text; /* owned with it, one block */
-};
-
-/* An event that came while the node was in a step. */
-struct drive_queued {
-	struct nd_event event;
-	char text[160]; /* what a text pointer in event points to */
 };
 
 /* An operation of a mirror under way in a disk. */
@@ -139,7 +133,9 @@ struct drive {
 	struct sf_record record;
 	bool record_set;
 	uint64_t seed, incarnation;
-	struct drive_queued queue[DRIVE_QUEUE]; /* ring */
+	/* Events that came while the node was in a step. */
+	struct nd_event queue[DRIVE_QUEUE]; /* ring */
+	char queue_text[DRIVE_QUEUE][DRIVE_QUEUE_TEXT];
 	unsigned queue_head, queue_used;
 
 	struct drive_note *notes[DRIVE_NOTES]; /* owned; ring by serial */

@@ -12,14 +12,17 @@ struct nd_inner *
 nd_inner_put(struct nd *nd, enum nd_inner_type type)
 {
 	struct nd_inner *in;
+	unsigned slot;
 
 	ASSERT(nd->inner_used < ND_INNER_MAX);
 	/* From the start: what was never needed is never touched. */
 	if (nd->inner_used == 0)
 		nd->inner_head = 0;
-	in = &nd->inner[(nd->inner_head + nd->inner_used++) % ND_INNER_MAX];
+	slot = (nd->inner_head + nd->inner_used++) % ND_INNER_MAX;
+	in = &nd->inner[slot];
 	memset(in, 0, sizeof(*in));
 	in->type = type;
+	in->text = nd->inner_text[slot];
 	return in;
 }
 
@@ -125,6 +128,8 @@ nd_free(struct nd *nd)
 static void
 inner_step(struct nd *nd, struct nd_inner *in)
 {
+	char text[ND_INNER_TEXT];
+
 	switch (in->type) {
 	case ND_IN_MEMBER:
 		in->u.member.now = nd->now;
@@ -132,9 +137,11 @@ inner_step(struct nd *nd, struct nd_inner *in)
 		break;
 	case ND_IN_SVC:
 		in->u.svc.now = nd->now;
-		/* The ring's slot moves; text lies in it. */
-		if (in->u.svc.type == SVC_EV_STEP_DONE)
-			in->u.svc.u.done.text = in->text;
+		/* The slot may be another's before the step is over. */
+		if (in->u.svc.type == SVC_EV_STEP_DONE) {
+			memcpy(text, in->text, sizeof(text));
+			in->u.svc.u.done.text = text;
+		}
 		svc_step(nd->svc, &in->u.svc);
 		break;
 	case ND_IN_VIP:
@@ -155,6 +162,12 @@ inner_step(struct nd *nd, struct nd_inner *in)
 		arb_step(nd->arb, &in->u.arb);
 		break;
 	case ND_IN_VR:
+		if ((in->u.vr.type == VR_EV_TOOK ||
+			in->u.vr.type == VR_EV_RELEASED) &&
+		    in->u.vr.u.result.text != NULL) {
+			memcpy(text, in->text, sizeof(text));
+			in->u.vr.u.result.text = text;
+		}
 		nd_vr_step(nd, &in->u.vr);
 		break;
 	case ND_IN_ELECTED:

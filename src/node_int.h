@@ -79,9 +79,9 @@ struct nd_inner {
 		struct vr_event vr;
 		struct share_event share;
 	} u;
-	char text[128]; /* what a text pointer in u points to */
+	char *text; /* ND_INNER_TEXT; what a text pointer in u points to */
 };
-enum { ND_INNER_MAX = 1024 };
+enum { ND_INNER_MAX = 1024, ND_INNER_TEXT = 128 };
 
 /* What was last told to the cores of one volume. */
 struct nd_vol {
@@ -166,6 +166,7 @@ struct nd {
 	struct nd_task tasks[HAD_SERVICES_MAX][HAD_STEPS_MAX];
 
 	struct nd_inner inner[ND_INNER_MAX]; /* ring */
+	char inner_text[ND_INNER_MAX][ND_INNER_TEXT]; /* most have none */
 	unsigned inner_head, inner_used;
 
 	bool leaving; /* services are stopped: locks are given up */

@@ -36,8 +36,7 @@ step_done(struct nd *nd, uint16_t service, uint8_t step, enum svc_action action,
 	in->u.svc.u.done.action = action;
 	in->u.svc.u.done.token = token;
 	in->u.svc.u.done.result = result;
-	if (text != NULL)
-		snprintf(in->text, sizeof(in->text), "%s", text);
+	snprintf(in->text, ND_INNER_TEXT, "%s", text != NULL ? text : "");
 	in->u.svc.u.done.text = in->text;
 }
 

@@ -304,7 +304,7 @@ el_done(void *ctx, uint64_t token, bool ok, const char *text)
 	in->u.vr.u.result.seq = r->seq;
 	in->u.vr.u.result.ok = !r->failed;
 	if (r->failed) {
-		snprintf(in->text, sizeof(in->text), "%s", text);
+		snprintf(in->text, ND_INNER_TEXT, "%s", text);
 		in->u.vr.u.result.text = in->text;
 	}
 }
