@@ -388,7 +388,7 @@ uint32_t conf_router_down_ms(const struct conf *);
 struct conf_merge {
 	unsigned added, removed, changed, kept; /* routers */
 	unsigned addrs_added, addrs_removed;
-	char names[256]; /* ": +a -b ~c", as many as fit */
+	char names[256]; /* ": +a -b ~c", as many as fit, "..." */
 };
 /* out is filled; 0, or -1 and why, and then what it holds means nothing. */
 int conf_merge(struct conf *out, const struct conf *running,

@@ -41,7 +41,10 @@ name(struct merge *g, char sign, const char *what)
 	char *to = g->m->names;
 	size_t used = strlen(to);
 
-	if (used + strlen(what) + 4 < sizeof(g->m->names))
+	if (used + HAD_NAME_MAX + 8 >= sizeof(g->m->names))
+		strlcpy(to + used,
+		    strcmp(to + used - 3, "...") == 0 ? "" : " ...", 5);
+	else
 		snprintf(to + used, sizeof(g->m->names) - used, "%s %c%s",
 		    used == 0 ? ":" : "", sign, what);
 }

@@ -53,13 +53,26 @@ same(const struct conf *a, const struct conf *b,
 	return equal;
 }
 
-/* What conf_merge made, or what was before it. */
+static size_t
+most(uint16_t a, uint16_t b)
+{
+	return a > b ? a : b;
+}
+
+/*
+ * What conf_merge made, or what was before it.  Behind the last one there are
+ * zeros, which need no memory as long as nobody writes them.
+ */
 static void
 put_routers(struct conf *to, const struct conf *from)
 {
-	memcpy(to->addresses, from->addresses, sizeof(to->addresses));
-	memcpy(to->routers, from->routers, sizeof(to->routers));
-	memcpy(to->tracks, from->tracks, sizeof(to->tracks));
+	memcpy(to->addresses, from->addresses,
+	    most(to->n_addresses, from->n_addresses) *
+		sizeof(to->addresses[0]));
+	memcpy(to->routers, from->routers,
+	    most(to->n_routers, from->n_routers) * sizeof(to->routers[0]));
+	memcpy(to->tracks, from->tracks,
+	    most(to->n_tracks, from->n_tracks) * sizeof(to->tracks[0]));
 	memcpy(to->router_ifs, from->router_ifs, sizeof(to->router_ifs));
 	to->n_addresses = from->n_addresses;
 	to->n_routers = from->n_routers;
