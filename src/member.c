@@ -667,6 +667,25 @@ shift_silence(struct mb *m, int64_t us)
 }
 
 /*
+ * What the peer has heard of this node is so old that it may have counted it
+ * as dead: it may have been deaf itself before, so a short pause is enough.
+ */
+static bool
+unheard_for(const struct mb *m, uint32_t ms)
+{
+	if (m->self != MB_PAIRED)
+		return false;
+	for (unsigned i = 0; i < m->n_peers; i++) {
+		const struct peer *p = &m->peers[i];
+
+		if (p->verdict == MB_PEER_ALIVE && p->reached.us != 0 &&
+		    mb_ago_ms(m, p->reached) >= ms)
+			return true;
+	}
+	return false;
+}
+
+/*
  * R8, self-thaw.  Beyond the lease this node's guard has closed and the peer
  * may be about to act; beyond takeover_ms it may have acted.  Alone, only an
  * operator can have let the peer act, and not in less than takeover_ms.
@@ -675,11 +694,13 @@ static void
 on_gap(struct mb *m, const struct mb_event *e)
 {
 	int64_t us = e->u.gap.us, limit;
+	bool old;
 
 	ASSERT(us >= 0);
 	shift_silence(m, us);
 	/* The guard has not closed, and the peer cannot be about to act. */
-	if (us <= (int64_t)m->conf.lease_ms * 1000)
+	old = unheard_for(m, m->conf.dead_ms);
+	if (us <= (int64_t)m->conf.lease_ms * 1000 && !old)
 		return;
 	/* Who ends does not come back to ask: it acts no more. */
 	m->stop_acts = false;
@@ -690,11 +711,13 @@ on_gap(struct mb *m, const struct mb_event *e)
 		m->self != MB_DOUBT))
 		return;
 	limit = m->self == MB_PAIRED ? m->conf.lease_ms : m->conf.takeover_ms;
-	if (m->self != MB_DOUBT && us <= limit * 1000)
+	if (m->self != MB_DOUBT && us <= limit * 1000 && !old)
 		return;
 	if (m->self != MB_DOUBT)
 		m->may_have_acted = false;
-	if (us >= (int64_t)(m->conf.takeover_ms - m->conf.heartbeat_ms) * 1000)
+	if (us >=
+		(int64_t)(m->conf.takeover_ms - m->conf.heartbeat_ms) * 1000 ||
+	    unheard_for(m, m->conf.takeover_ms))
 		m->may_have_acted = true;
 	mb_say(m, HAD_WARN, "R8",
 	    "did not run for %lld ms: vouch for nothing until %s says what "

@@ -60,6 +60,18 @@ overdue(struct host *h)
 	       local_of(h, h->w->sim->now) - m->peers[0].mutual.us >= ms * MS;
 }
 
+/* R8: it will find itself in doubt, whatever the length of the pause. */
+static bool
+unheard(struct host *h)
+{
+	const struct mb_status *m = &status(h)->member;
+
+	return m->self == MB_PAIRED && m->n_peers > 0 &&
+	       m->peers[0].verdict == MB_PEER_ALIVE &&
+	       local_of(h, h->w->sim->now) - m->peers[0].mutual.us >=
+		   h->w->conf->t.dead_ms * MS;
+}
+
 /*
  * A frozen daemon cannot tell its clients anything, and a thawed one does not
  * know yet: what fencing tokens are for.
@@ -73,7 +85,7 @@ deaf(struct host *h)
 		return true;
 	/* Until its daemon has looked at anything, or at its clock. */
 	if ((h->paused || h->waking) && h->running &&
-	    (overdue(h) ||
+	    (overdue(h) || unheard(h) ||
 		w->sim->now - h->paused_at > (int64_t)w->conf->t.lease_ms * MS))
 		return true;
 	/* Also if it has stopped again before it was out of doubt. */

@@ -425,40 +425,6 @@ stopped_after_isolation(struct world *w)
 }
 
 /*
- * R8: a short pause, after the peer had one and missed a heartbeat by it: then
- * it is not the length that tells whether the peer may have acted.
- */
-static void
-R8_short_pause_of_the_unheard(struct world *w)
-{
-	const struct conf_timers *t = &w->conf->t;
-	unsigned overtaken = 0;
-
-	scene_begin(w);
-	for (uint32_t i = 0; i < 30; i++) {
-		bool alone;
-
-		run_ms(w, 3000 + i % 10 * t->heartbeat_ms / 10);
-		machine_freeze(alpha(w));
-		run_ms(w, t->heartbeat_ms * (4 + i / 10) / 5);
-		machine_thaw(alpha(w), true);
-		run_ms(w, 1);
-		machine_freeze(bravo(w));
-		run_ms(w, t->lease_ms - 2);
-		alone = self_of(alpha(w)) == MB_ALONE;
-		overtaken += alone;
-		machine_thaw(bravo(w), true);
-		run_until(w, w->sim->now + MS / 5);
-		expect(w, !alone || self_of(bravo(w)) != MB_PAIRED,
-		    "bravo vouches for nothing");
-		expect(w, run_till(w, both_paired, 10000), "a pair again");
-	}
-	expect(w, overtaken > 0 || t->dead_ms >= t->lease_ms + 2 * t->heartbeat_ms,
-	    "alpha has acted");
-	scene_end(w);
-}
-
-/*
  * R9: isolated, and its clock stood still before.  The grace that it promises
  * is longer than it can know; nobody is to blame when another is granted.
  */
@@ -504,7 +470,6 @@ const struct scene scenes_doubt[] = {
     {SCENE(died_before_it_followed), W_FENCE},
     {SCENE(R3_dead_after_it_acted), W_WITNESS},
     {SCENE(stopped_after_isolation), W_WITNESS | W_WATCHDOG},
-    {SCENE(R8_short_pause_of_the_unheard), 0},
     {SCENE(isolated_and_misled), W_WITNESS | W_WATCHDOG},
 };
 const unsigned n_scenes_doubt = NITEMS(scenes_doubt);

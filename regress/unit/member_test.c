@@ -485,6 +485,34 @@ R3_frozen_in_jeopardy(void **state)
 }
 
 /*
+ * The peer was deaf for a while: what it has heard of this node is older than
+ * dead, so it may have acted, and a pause does not have to be long.
+ */
+static void
+R8_short_gap_of_the_unheard(void **state)
+{
+	struct mb_event e = {.type = MB_EV_HEARD};
+
+	(void)state;
+	both_paired();
+	freeze(BRAVO);
+	e.u.heard.from = BRAVO;
+	e.u.heard.incarnation = w.nodes[BRAVO].incarnation;
+	e.u.heard.epoch = w.nodes[BRAVO].epoch;
+	e.u.heard.acts = true;
+	e.u.heard.reached = at(w.now);
+	for (int ms = 0; ms < DEAD; ms += HEARTBEAT) {
+		run(HEARTBEAT);
+		step(ALPHA, e);
+	}
+	expect(ALPHA, PAIRED, ALIVE);
+	freeze(ALPHA);
+	run(LEASE / 2);
+	thaw(ALPHA);
+	expect(ALPHA, DOUBT, ALIVE);
+}
+
+/*
  * A link that fails while this node stands still has not failed at once with
  * one that does so soon after it, though its last beats are heard only then.
  */
@@ -560,6 +588,7 @@ main(void)
 	    T(R2_crash_in_jeopardy),
 	    T(R2_kernel_first_after_cut),
 	    T(R2_link_lost_in_a_pause),
+	    T(R8_short_gap_of_the_unheard),
 	    T(R3_takeover),
 	    T(R3_wait),
 	    T(R3_aborted_and_refused),
