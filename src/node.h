@@ -255,6 +255,7 @@ enum nd_table {
 	ND_TABLE_ARB,
 	ND_TABLE_VIP,
 	ND_TABLE_VR,
+	ND_TABLE_SHARE,
 };
 
 struct nd_ops {

@@ -265,6 +265,7 @@ void nd_vr_addresses(const struct nd *, struct vip_status *);
 /* node_vr_peer.c */
 void nd_vr_told(
     struct nd *, struct nd_peer *, const uint8_t *bytes, size_t len);
+void nd_vr_unmet(struct nd *); /* the connection to the peer is another */
 void nd_vr_views(struct nd *); /* the peer's verdict may have changed */
 void nd_vr_hello(struct nd *); /* the peer is there: all is told anew */
 

@@ -101,6 +101,7 @@ nd_net_up(struct nd *nd, const struct nd_event *e)
 	switch (e->u.assoc.kind) {
 	case ND_CTL:
 		p->ctl_up = true;
+		nd_vr_unmet(nd);
 		send_hello(nd, p);
 		nd_inner_put(nd, ND_IN_SVC)->u.svc.type = SVC_EV_JOINED;
 		break;
@@ -127,6 +128,7 @@ nd_net_lost(struct nd *nd, const struct nd_event *e)
 	switch (e->u.assoc.kind) {
 	case ND_CTL:
 		p->ctl_up = false;
+		nd_vr_unmet(nd);
 		break;
 	case ND_BULK:
 		p->bulk_up = false;

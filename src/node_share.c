@@ -106,6 +106,12 @@ op_note(void *ctx, enum had_level level, const char *rule, const char *object,
 	nd_note(ctx, level, rule, object, text);
 }
 
+static void
+op_cell(void *ctx, enum share_ev in, enum share_state state)
+{
+	nd_cell(ctx, ND_TABLE_SHARE, in, state);
+}
+
 static const struct share_ops ops = {
     .serve = op_serve,
     .vouch = op_vouch,
@@ -113,6 +119,7 @@ static const struct share_ops ops = {
     .timer = op_timer,
     .done = op_done,
     .note = op_note,
+    .cell = op_cell,
 };
 
 /* Operations of the shared addresses' core. */

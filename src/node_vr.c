@@ -5,7 +5,9 @@
  * An elected address may speak as long as nobody else can have taken it: for
  * three intervals from the last advert that left, because no other machine
  * gives its holder up before.  So every flush of adverts renews the lease of
- * the elected addresses, until the first of the adverts is old.
+ * the elected addresses, until the first of the adverts is old.  But a node of
+ * the same cluster knows by heartbeats when this one is dead, and takes then:
+ * with a peer, the lease is no longer than that of the cluster.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,10 +76,11 @@ void
 nd_vr_beat(struct nd *nd)
 {
 	struct nd_vr *v = nd->vr;
-	monotime_t until = MT_NEVER;
+	monotime_t until = MT_NEVER, cap;
 	struct nd_inner *in;
 
 	v->beat_due = false;
+	v->beat_at = MT_NEVER;
 	for (uint16_t i = 0; i < v->n; i++) {
 		const struct nd_vr_router *r = &v->routers[i];
 
@@ -88,7 +91,14 @@ nd_vr_beat(struct nd *nd)
 		return;
 	in = nd_inner_put(nd, ND_IN_ELECTED);
 	in->u.vip.type = VIP_EV_BEAT;
-	in->u.vip.u.beat.until = until;
+	/* What a slow router does not renew, a beat between its adverts does.
+	 */
+	cap = mt_add_ms(nd->now, nd->conf->t.lease_ms);
+	if (nd->n_peers > 0 && mt_before(cap, until)) {
+		until = cap;
+		v->beat_at = mt_add_ms(nd->now, 1 + nd->conf->t.lease_ms / 4);
+	}
+	in->u.vip.u.beat.until = v->leased = until;
 }
 
 /* All that is to be said is handed to the kernel. */
@@ -528,9 +538,11 @@ nd_reload_new(struct nd *nd, const struct conf *c)
 	v->n = c->n_routers;
 	v->n_ifs = nd_vr_ifaces(c, v->ifs);
 	v->lease_ms = (uint32_t)(good_us(down_ms) / 1000);
-	if (v->lease_ms == 0)
-		v->lease_ms = c->t.lease_ms; /* all are bound */
+	if (v->lease_ms == 0 ||
+	    (nd->n_peers > 0 && v->lease_ms > nd->conf->t.lease_ms))
+		v->lease_ms = nd->conf->t.lease_ms; /* 0: all are bound */
 	v->vr_at = v->vip_at = v->reach_at = v->mend_at = MT_NEVER;
+	v->beat_at = MT_NEVER;
 	for (uint16_t i = 0; i < HAD_TRACKS_MAX; i++)
 		v->track_id[i] = i;
 	v->routers = calloc(v->n + 1u, sizeof(*v->routers));

@@ -35,7 +35,8 @@ struct nd_vr_router {
 	monotime_t until;
 	monotime_t heard_at; /* the last one of the peer node */
 	bool ordered; /* bound: told ACTIVE */
-	bool told; /* the peer node has told something of it */
+	bool told; /* the peer node has told something of it, ever */
+	bool fresh; /* and by the present connection */
 	struct {
 		struct vr_peer peer;
 		bool lan_ok, hears;
@@ -66,6 +67,8 @@ struct nd_vr {
 	bool started, vouched, standby, stopping, stopped;
 	bool beat_due; /* a router gave up: the others' lease is another */
 	monotime_t vr_at, vip_at, reach_at;
+	monotime_t leased; /* until then, if any is held */
+	monotime_t beat_at; /* the lease is to be renewed without an advert */
 	monotime_t mend_at; /* addresses that were added by a reload */
 	uint32_t services; /* bitmap: run here */
 	bool track_told[HAD_TRACKS_MAX], track_up[HAD_TRACKS_MAX];

@@ -141,6 +141,8 @@ nd_vr_timers(struct nd *nd)
 	}
 	if (!mt_before(nd->now, v->mend_at))
 		nd_vr_mend(nd);
+	if (!mt_before(nd->now, v->beat_at))
+		nd_vr_beat(nd);
 	if (nd->n_peers > 0 && !mt_before(nd->now, v->reach_at)) {
 		v->reach_at = mt_add_ms(nd->now, nd->conf->t.heartbeat_ms);
 		nd_vr_reach(nd);
@@ -156,6 +158,7 @@ nd_vr_next(const struct nd *nd)
 	if (v == NULL)
 		return MT_NEVER;
 	at = mt_min(mt_min(v->vr_at, v->vip_at), v->mend_at);
+	at = mt_min(at, v->beat_at);
 	return nd->n_peers > 0 ? mt_min(at, v->reach_at) : at;
 }
 
@@ -175,7 +178,8 @@ nd_vr_gap(struct nd *nd, int64_t us)
 	e.u.gap.held = true;
 	for (uint16_t i = 0; i < v->n; i++)
 		if (v->routers[i].until.us != 0 &&
-		    !mt_before(nd->now, v->routers[i].until))
+		    (!mt_before(nd->now, v->routers[i].until) ||
+			!mt_before(nd->now, v->leased)))
 			e.u.gap.held = false;
 	if (e.u.gap.held && late_us <= (int64_t)v->lease_ms * 1000)
 		return;

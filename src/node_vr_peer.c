@@ -134,7 +134,7 @@ repeat(struct nd *nd, struct nd_vr_router *r, enum vr_life l)
 	struct vr_event p = {.type = VR_EV_PEER};
 	struct vr_event e = {.type = VR_EV_REACH};
 
-	if (!r->told)
+	if (r->id == VR_NONE || !conf_router_elected(nd_vr_conf(nd, r)))
 		return;
 	e.u.reach.ifx = r->ifx;
 	e.u.reach.r.life = l;
@@ -143,6 +143,8 @@ repeat(struct nd *nd, struct nd_vr_router *r, enum vr_life l)
 	e.u.reach.r.own_hears_peer = hears(nd, r);
 	e.u.reach.r.peer_hears_us = r->peer.hears;
 	nd_vr_step(nd, &e);
+	if (!r->fresh)
+		return;
 	p.u.peer.id = r->id;
 	p.u.peer.p = r->peer.peer;
 	nd_vr_step(nd, &p);
@@ -167,6 +169,14 @@ nd_vr_reach(struct nd *nd)
 	l = life(&nd->peers[0]);
 	for (uint16_t i = 0; i < v->n; i++)
 		repeat(nd, &v->routers[i], l);
+}
+
+/* What was told by the last connection may have been the last word or not. */
+void
+nd_vr_unmet(struct nd *nd)
+{
+	for (uint16_t i = 0; nd->vr != NULL && i < nd->vr->n; i++)
+		nd->vr->routers[i].fresh = false;
 }
 
 void
@@ -198,7 +208,7 @@ nd_vr_told(struct nd *nd, struct nd_peer *p, const uint8_t *bytes, size_t len)
 		r = named(nd, &w);
 		if (r == NULL)
 			continue;
-		r->told = true;
+		r->told = r->fresh = true;
 		r->peer.peer = w.peer;
 		r->peer.lan_ok = w.lan_ok;
 		r->peer.hears = w.hears;

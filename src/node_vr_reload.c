@@ -84,6 +84,8 @@ adopt(struct nd_vr *v, struct nd_vr *old)
 	v->beat_due = old->beat_due;
 	v->vr_at = old->vr_at;
 	v->vip_at = old->vip_at;
+	v->beat_at = old->beat_at;
+	v->leased = old->leased;
 	v->reach_at = old->reach_at;
 	v->mend_at = old->mend_at;
 	v->services = old->services;

@@ -372,6 +372,8 @@ share_step(struct share *s, const struct share_event *e)
 	ASSERT((s->state == SHARE_OFF) == (e->type == SHARE_EV_START));
 	s->stepping = true;
 	s->now = e->now;
+	if (s->ops->cell != NULL)
+		s->ops->cell(s->ctx, e->type, s->state);
 	switch (e->type) {
 	case SHARE_EV_START:
 		s->said.ask = e->u.start.seed;

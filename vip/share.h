@@ -116,6 +116,8 @@ struct share_ops {
 	void (*done)(void *ctx); /* after STOP: nothing is served */
 	void (*note)(void *ctx, enum had_level, const char *rule,
 	    const char *object, const char *text);
+	/* NULL, or: this event comes in this state. */
+	void (*cell)(void *ctx, enum share_ev, enum share_state);
 };
 
 struct share_conf {

@@ -257,6 +257,8 @@ on_reach(struct vr *v, const struct vr_event *ev)
 		  i->reach.life != b->life ||
 		  i->reach.own_lan_ok != b->own_lan_ok ||
 		  i->reach.peer_lan_ok != b->peer_lan_ok;
+	if (b->life != VR_PEER_ALIVE)
+		i->meeting++;
 	i->reach = *b;
 	i->reach_until = mt_add_ms(v->now, v->reach_ms);
 }

@@ -166,7 +166,8 @@ struct vr_peer {
  *           before reach_ms, which costs nothing if it says the same
  * PEER      what the peer told of a router by its ops->tell, when it changed;
  *           all of them whenever the nodes meet anew.  True as long as REACH
- *           says that the peer is alive
+ *           says that the peer is alive; when it says so again, it has to be
+ *           told again
  */
 #define VR_EVENTS(X) \
 	X(START) \

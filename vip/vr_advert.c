@@ -153,7 +153,8 @@ learn(struct vr *v, struct vr_r *r, const struct vr_advert *a)
 	r->heard_at = v->now;
 	r->master_priority = a->priority;
 	r->csum = a->csum;
-	r->peer_was = vr_is_peer(r, a->src);
+	/* Or else a word that is late would be taken for a farewell. */
+	r->peer_was = vr_is_peer(r, a->src) && !vr_peer_denies(v, r);
 	r->waited = r->waiting = false;
 	r->worse_at = (monotime_t){0};
 	if (r->conf.proto == VR_CARP)
@@ -265,7 +266,7 @@ vr_hear_active(struct vr *v, struct vr_r *r, const struct vr_advert *a)
 			    "another machine says that it is the owner, too");
 		}
 	}
-	if (!gives_way(r, a)) {
+	if (vr_peer_weighs(v, r, a->src) ? vr_better(v, r) : !gives_way(r, a)) {
 		answer(v, r);
 		return;
 	}

@@ -286,6 +286,7 @@ c_peer(struct vr *v, struct vr_r *r, const struct vr_event *ev)
 {
 	r->peer = ev->u.peer.p;
 	r->peer_known = true;
+	r->peer_met = v->ifs[r->conf.ifx].meeting;
 	vr_peer_eval(v, r);
 }
 

@@ -76,6 +76,7 @@ struct vr_r {
 	/* the peer node */
 	struct vr_peer peer;
 	bool peer_known; /* it told something, ever */
+	uint64_t peer_met; /* in which meeting */
 	bool peer_was; /* the last known master was the peer */
 	bool waited;
 	bool waiting; /* it is noted */
@@ -90,6 +91,7 @@ struct vr_if {
 	bool down;
 	struct vr_reach reach;
 	monotime_t reach_until;
+	uint64_t meeting; /* with the peer; another one after its silence */
 };
 
 struct vr {
@@ -145,11 +147,13 @@ void vr_hear_active(struct vr *, struct vr_r *, const struct vr_advert *);
 void vr_hear_bound(struct vr *, struct vr_r *, const struct vr_advert *);
 
 /* vr_peer.c */
-bool vr_better(const struct vr_r *);
+bool vr_better(const struct vr *, const struct vr_r *);
 /* BACKUP: takes unless the peer node's word is against it; then waits. */
 void vr_try_take(struct vr *, struct vr_r *, const char *reason);
 /* It says so, and lives. */
 bool vr_peer_holds(const struct vr *, const struct vr_r *);
+bool vr_peer_denies(const struct vr *, const struct vr_r *);
+bool vr_peer_weighs(const struct vr *, const struct vr_r *, const uint8_t *src);
 /* Something was learned of the peer. */
 void vr_peer_eval(struct vr *, struct vr_r *);
 void vr_peer_make(const struct vr *, const struct vr_r *, struct vr_peer *);

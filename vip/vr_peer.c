@@ -8,7 +8,7 @@
 
 #include "vr_int.h"
 
-/* What was told is true as long as the peer is known to live. */
+/* What was told is true as long as the peer is known to live, and void then. */
 static enum vr_life
 peer_life(const struct vr *v, const struct vr_r *r)
 {
@@ -16,7 +16,8 @@ peer_life(const struct vr *v, const struct vr_r *r)
 
 	if (r->conf.bound || !mt_before(v->now, i->reach_until))
 		return VR_PEER_UNKNOWN;
-	if (i->reach.life == VR_PEER_ALIVE && !r->peer_known)
+	if (i->reach.life == VR_PEER_ALIVE &&
+	    (!r->peer_known || r->peer_met != i->meeting))
 		return VR_PEER_UNKNOWN;
 	return i->reach.life;
 }
@@ -35,26 +36,46 @@ word_rank(const struct vr_r *r)
 	return (uint16_t)(0xffff - (r->conf.advbase * 256 + vr_carp_skew(r)));
 }
 
-/* Than the peer.  Equal ones: VRRP prefers the higher address, CARP the lower.
+/*
+ * Than the peer.  Equal ones: VRRP prefers the higher address, CARP the lower.
+ * The members of a sync group are weighed together: if each node were better
+ * by another one of them, they would drive each other out for ever.
  */
 bool
-vr_better(const struct vr_r *r)
+vr_better(const struct vr *v, const struct vr_r *r)
 {
+	int64_t priority = (int64_t)word_priority(r) - r->peer.priority;
+	int64_t rank = (int64_t)word_rank(r) - r->peer.rank;
+	const struct vr_r *first = r;
+	uint16_t i;
 	int cmp;
 
-	if (word_priority(r) != r->peer.priority)
-		return word_priority(r) > r->peer.priority;
-	if (word_rank(r) != r->peer.rank)
-		return word_rank(r) > r->peer.rank;
-	cmp = memcmp(r->conf.own_addr, r->peer.addr, vr_addr_len(r));
-	return r->conf.proto == VR_CARP ? cmp < 0 : cmp > 0;
+	for (i = 0; r->conf.group != 0 && i < v->n; i++) {
+		const struct vr_r *m = &v->r[i];
+
+		if (m == r || !vr_live(m) || m->conf.group != r->conf.group ||
+		    !m->peer_known)
+			continue;
+		priority += (int64_t)word_priority(m) - m->peer.priority;
+		rank += (int64_t)word_rank(m) - m->peer.rank;
+		/* The same one on both nodes. */
+		if (strcmp(m->conf.name, first->conf.name) < 0)
+			first = m;
+	}
+	if (priority != 0)
+		return priority > 0;
+	if (rank != 0)
+		return rank > 0;
+	cmp =
+	    memcmp(first->conf.own_addr, first->peer.addr, vr_addr_len(first));
+	return first->conf.proto == VR_CARP ? cmp < 0 : cmp > 0;
 }
 
 /* CARP takes from who is demoted more, whatever it is configured to. */
 static bool
-preempts_peer(const struct vr_r *r)
+preempts_peer(const struct vr *v, const struct vr_r *r)
 {
-	if (!vr_better(r))
+	if (!vr_better(v, r))
 		return false;
 	return vr_preempts(r) || (r->conf.proto == VR_CARP && !r->yield &&
 				     word_priority(r) > r->peer.priority);
@@ -83,7 +104,7 @@ verdict(
 	    .beats_third = mt_before(v->now, r->worse_at),
 	    .peer_was = r->peer_was,
 	    .waited = r->waited,
-	    .better = vr_better(r),
+	    .better = vr_better(v, r),
 	    .life = peer_life(v, r),
 	    .own_lan = reach->own_lan_ok,
 	    .peer_lan = reach->peer_lan_ok,
@@ -192,7 +213,7 @@ peer_lives(struct vr *v, struct vr_r *r)
 	r->peer_was = true;
 	r->waited = false;
 	/* If something worse holds, the delay is counted from here on. */
-	if (r->state == VR_BACKUP && preempts_peer(r) &&
+	if (r->state == VR_BACKUP && preempts_peer(v, r) &&
 	    r->preempt_at.us == INT64_MAX)
 		r->preempt_at = mt_add_ms(v->now, r->conf.preempt_delay_ms);
 }
@@ -219,6 +240,21 @@ vr_peer_eval(struct vr *v, struct vr_r *r)
 	}
 }
 
+/* By its word, which an advert may be newer than. */
+bool
+vr_peer_denies(const struct vr *v, const struct vr_r *r)
+{
+	return peer_life(v, r) == VR_PEER_ALIVE && !r->peer.holds;
+}
+
+/* Is the group to be weighed, and not one of its members, against a sender? */
+bool
+vr_peer_weighs(const struct vr *v, const struct vr_r *r, const uint8_t *src)
+{
+	return r->conf.group != 0 && vr_is_peer(r, src) &&
+	       peer_life(v, r) == VR_PEER_ALIVE;
+}
+
 bool
 vr_peer_holds(const struct vr *v, const struct vr_r *r)
 {
@@ -232,7 +268,7 @@ vr_peer_make(const struct vr *v, const struct vr_r *r, struct vr_peer *p)
 	p->holds = r->state == VR_ACTIVE || r->addr != VR_ADDR_NONE;
 	p->able = r->state == VR_BACKUP && !mt_before(v->now, r->able_at);
 	if (p->able && peer_life(v, r) == VR_PEER_ALIVE)
-		p->wants = r->peer.holds ? preempts_peer(r) &&
+		p->wants = r->peer.holds ? preempts_peer(v, r) &&
 					       !mt_before(v->now, r->preempt_at)
 					 : r->waited;
 	p->third = hears_third(v, r);

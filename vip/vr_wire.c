@@ -24,7 +24,8 @@ vr_wire_put(uint8_t buf[VR_WIRE_LEN], const struct vr_wire *w)
 			    (w->lan_ok ? VR_WIRE_LAN_OK : 0) |
 			    (w->hears ? VR_WIRE_HEARS : 0));
 	buf[36] = w->peer.priority;
-	buf[37] = w->peer.rank;
+	buf[38] = (uint8_t)w->peer.rank;
+	buf[39] = (uint8_t)(w->peer.rank >> 8);
 	memcpy(buf + 40, w->peer.addr, sizeof(w->peer.addr));
 }
 
@@ -48,7 +49,7 @@ vr_wire_get(struct vr_wire *w, const uint8_t *buf, const char **why)
 		*why = "router of an unknown protocol";
 		return -1;
 	}
-	if ((flags & ~VR_WIRE_FLAGS) != 0 || buf[38] != 0 || buf[39] != 0) {
+	if ((flags & ~VR_WIRE_FLAGS) != 0 || buf[37] != 0) {
 		*why = "router with unknown flags";
 		return -1;
 	}
@@ -62,7 +63,7 @@ vr_wire_get(struct vr_wire *w, const uint8_t *buf, const char **why)
 	w->lan_ok = (flags & VR_WIRE_LAN_OK) != 0;
 	w->hears = (flags & VR_WIRE_HEARS) != 0;
 	w->peer.priority = buf[36];
-	w->peer.rank = buf[37];
+	w->peer.rank = (uint16_t)(buf[38] | buf[39] << 8);
 	memcpy(w->peer.addr, buf + 40, sizeof(w->peer.addr));
 	return 0;
 }

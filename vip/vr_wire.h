@@ -5,7 +5,7 @@
  *
  * A message is a list of entries of VR_WIRE_LEN bytes:
  *	0 name, padded with zeros  32 protocol  33 family  34 vrid
- *	35 flags  36 priority  37 rank  38 zero (2 bytes)  40 address
+ *	35 flags  36 priority  37 zero  38 rank (2 bytes)  40 address
  */
 #ifndef VR_WIRE_H
 #define VR_WIRE_H

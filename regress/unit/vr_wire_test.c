@@ -20,13 +20,14 @@ static const struct vr_wire gw = {
     .peer = {.holds = true,
 	.wants = true,
 	.priority = 200,
-	.rank = 3,
+	.rank = 0xfe65, /* CARP: advbase 1, skew 154 */
 	.addr = {10, 9, 0, 1}},
     .lan_ok = true,
 };
 
 static const uint8_t golden[VR_WIRE_LEN] = {'g', 'w', [32] = 1, [33] = 4,
-    [34] = 51, [35] = 0x15, [36] = 200, [37] = 3, [40] = 10, 9, 0, 1};
+    [34] = 51, [35] = 0x15, [36] = 200, [38] = 0x65, [39] = 0xfe, [40] = 10, 9,
+    0, 1};
 
 static void
 test_golden(void **state)
@@ -83,8 +84,7 @@ test_refusals(void **state)
 	refused(33, 5, "unknown protocol");
 	refused(34, 0, "unknown protocol");
 	refused(35, 0x40, "unknown flags");
-	refused(38, 1, "unknown flags");
-	refused(39, 1, "unknown flags");
+	refused(37, 1, "unknown flags");
 }
 
 int
