@@ -258,14 +258,17 @@ scene_at(unsigned i)
 	if (i < n_scenes)
 		return &scenes[i];
 	i -= n_scenes;
-	return i < n_scenes_arb ? &scenes_arb[i]
-				: &scenes_doubt[i - n_scenes_arb];
+	if (i < n_scenes_arb)
+		return &scenes_arb[i];
+	i -= n_scenes_arb;
+	return i < n_scenes_doubt ? &scenes_doubt[i]
+				  : &scenes_vr[i - n_scenes_doubt];
 }
 
 static unsigned
 scene_count(void)
 {
-	return n_scenes + n_scenes_arb + n_scenes_doubt;
+	return n_scenes + n_scenes_arb + n_scenes_doubt + n_scenes_vr;
 }
 
 static int

@@ -12,9 +12,13 @@
  *	sim_net.c	links, associations, what a kernel answers
  *	sim_disk.c	backing disks with a volatile cache
  *	sim_svc.c	steps, exports, addresses behind their guard
+ *	sim_vr.c	virtual routers: their LAN and their guard
+ *	sim_vr_judge.c	and what they promise
+ *	sim_share.c	addresses that both nodes share
  *	sim_vol.c	the writer of the volume and what it may read back
  *	sim_lock.c	clients of the lock manager
  *	sim_conf.c	the configuration that a seed draws
+ *	sim_vr_conf.c	and its routers and shared addresses
  *	sim_arb.c	voters, fence agents, watchdogs, ping nodes, adverts
  *	sim_witness.c	the witness that all clusters share
  *	sim_judge.c	what must hold in the end
@@ -83,6 +87,7 @@ struct world;
 struct host;
 struct scene;
 struct plan;
+struct vr_world;
 
 struct ev {
 	int64_t at;
@@ -109,6 +114,7 @@ enum source {
 	FROM_LOCK,
 	FROM_ARB,
 	FROM_PING,
+	FROM_LAN, /* adverts of virtual routers */
 	FROM_NET, /* + index of the association */
 	SOURCES = FROM_NET + 8,
 };
@@ -465,6 +471,8 @@ struct world {
 	bool cut_off; /* none has, and carried words for a lease, since */
 	int64_t words_since; /* that a link does */
 
+	struct vr_world *vr; /* owned; NULL: no routers, nothing shared */
+
 	/* what is being watched: see sim_watch.c */
 	int64_t quiet_at; /* since then all is well; NEVER: it is not */
 	bool undecided; /* all was, until one node died */
@@ -516,8 +524,9 @@ extern const char *const host_names[WORLDS][HOSTS];
 /* How many clusters there are, and of how many nodes each is. */
 unsigned shape_draw(uint64_t seed, unsigned n_hosts[WORLDS]);
 uint32_t conf_draw(uint64_t seed, unsigned world, unsigned n_hosts);
-struct conf *conf_make(
-    uint64_t seed, uint32_t with, unsigned world, unsigned n_hosts);
+/* more: the blocks of addresses, and of routers that have them. */
+struct conf *conf_make(uint64_t seed, uint32_t with, unsigned world,
+    unsigned n_hosts, const char *more);
 
 /* sim_host.c */
 void host_init(struct host *, struct world *, unsigned idx);
@@ -618,6 +627,8 @@ void addr_lease(
 bool guard_open(const struct host *, unsigned id);
 bool answers(const struct host *, unsigned id); /* now, at true time */
 void addr_check(struct world *);
+/* May an address without data be doubled now? */
+bool addr_excused(const struct world *, unsigned id);
 
 /* sim_vol.c */
 void vol_init(struct world *);
@@ -679,10 +690,11 @@ struct scene {
 	void (*fn)(struct world *);
 	uint32_t with; /* W_* */
 	unsigned nodes; /* 0: a pair, else as many, of several clusters */
+	const char *more; /* of conf_make; NULL: nothing */
 };
 #define SCENE(fn) #fn, fn
-extern const struct scene scenes[], scenes_arb[], scenes_doubt[];
-extern const unsigned n_scenes, n_scenes_arb, n_scenes_doubt;
+extern const struct scene scenes[], scenes_arb[], scenes_doubt[], scenes_vr[];
+extern const unsigned n_scenes, n_scenes_arb, n_scenes_doubt, n_scenes_vr;
 struct host *alpha(struct world *);
 struct host *bravo(struct world *);
 void expect(struct world *, bool ok, const char *fmt, ...) PRINTF_LIKE(3, 4);

@@ -9,7 +9,7 @@
 
 #include "sim_run.h"
 
-enum { TABLES = 4, INS_MAX = 32, STATES_MAX = 16 };
+enum { TABLES = 6, INS_MAX = 32, STATES_MAX = 16 };
 
 #define X(sym, name) name,
 #define V(sym) #sym,
@@ -21,6 +21,10 @@ static const char *const arb_ins[] = {ARB_IN_LIST(X) NULL};
 static const char *const arb_states[] = {ARB_STATE_LIST(X) NULL};
 static const char *const vip_ins[] = {VIP_EVENTS(V) NULL};
 static const char *const vip_states[] = {VIP_STATES(V) NULL};
+static const char *const vr_ins[] = {VR_EVENTS(V) NULL};
+static const char *const vr_states[] = {VR_STATES(V) NULL};
+static const char *const share_ins[] = {SHARE_EVENTS(V) NULL};
+static const char *const share_states[] = {SHARE_STATES(V) NULL};
 #undef X
 #undef V
 
@@ -32,6 +36,8 @@ static const struct {
     [ND_TABLE_SVC] = {"service", svc_ins, svc_states},
     [ND_TABLE_ARB] = {"arbiter", arb_ins, arb_states},
     [ND_TABLE_VIP] = {"address", vip_ins, vip_states},
+    [ND_TABLE_VR] = {"router", vr_ins, vr_states},
+    [ND_TABLE_SHARE] = {"share", share_ins, share_states},
 };
 
 /* Shared by the workers, who only ever write the same to it. */

@@ -170,7 +170,8 @@ put_cluster(struct text *t, uint64_t seed, uint32_t with, unsigned world)
 }
 
 struct conf *
-conf_make(uint64_t seed, uint32_t with, unsigned world, unsigned n_hosts)
+conf_make(uint64_t seed, uint32_t with, unsigned world, unsigned n_hosts,
+    const char *more)
 {
 	struct conf *c = calloc(1, sizeof(*c));
 	struct text *t = calloc(1, sizeof(*t));
@@ -196,6 +197,7 @@ conf_make(uint64_t seed, uint32_t with, unsigned world, unsigned n_hosts)
 			: "",
 	    seed % 5 == 0 || (with & W_CHECK) ? "	check \"ok\" every 2s\n"
 					      : "");
+	put(t, "%s", more);
 	if (conf_parse(c, "sim.conf", t->s, t->used, &errors) < 0) {
 		fprintf(stderr, "%s%.*s", t->s, (int)errors.used, complaints);
 		exit(2);

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sim.h"
+#include "sim_vr.h"
 
 enum { LOOP_LAG_US = 300 };
 
@@ -232,6 +232,10 @@ op_vol_reply(void *ctx, uint16_t vol, uint64_t cookie, int error)
 static void
 op_addr_add(void *ctx, uint16_t id)
 {
+	if (id >= ADDRESSES) {
+		rt_addr_add(ctx, id);
+		return;
+	}
 	watch_moved(ctx, "adds an address");
 	addr_add(ctx, id);
 }
@@ -239,6 +243,10 @@ op_addr_add(void *ctx, uint16_t id)
 static void
 op_addr_del(void *ctx, uint16_t id)
 {
+	if (id >= ADDRESSES) {
+		rt_addr_del(ctx, id);
+		return;
+	}
 	watch_moved(ctx, "takes an address away");
 	addr_del(ctx, id);
 }
@@ -255,7 +263,7 @@ op_announce(void *ctx, uint16_t id)
 	struct host *h = ctx;
 
 	detail(h->w, "%s announces address %u", h->name, id);
-	if (!guard_open(h, id))
+	if (!(id < ADDRESSES ? guard_open(h, id) : rt_open(h, id)))
 		violation(h->w, "I1",
 		    "%s announces address %u behind a closed guard", h->name,
 		    id);
@@ -398,6 +406,11 @@ static const struct nd_ops ops = {
     .reply = op_reply,
     .done = op_done,
     .self_fence = op_self_fence,
+    .vr_lease = rt_lease,
+    .vr_send = rt_send,
+    .vr_flush = rt_flush,
+    .share_lease = share_lease,
+    .share_serve = share_serve,
     .told = op_told,
     .cell = op_cell,
 };
@@ -445,6 +458,7 @@ static void
 give(struct host *h, struct mail *m)
 {
 	struct world *w = h->w;
+	struct nd_packet packet;
 
 	if (m->e.type == ND_EV_TIMER && m->serial != h->timer_serial)
 		return;
@@ -455,6 +469,13 @@ give(struct host *h, struct mail *m)
 		m->e.u.msg.bytes = m->data;
 		m->e.u.msg.len = m->len;
 		mix_bytes(w, m->data, m->len < 96 ? m->len : 96);
+	} else if (m->e.type == ND_EV_VR_PACKET) {
+		packet = (struct nd_packet){m->data, m->len};
+		m->e.u.packet.list = &packet;
+		m->e.u.packet.n = 1;
+		mix_bytes(w, m->data, m->len);
+	} else if (m->e.type == ND_EV_VR_RELOAD) {
+		m->e.u.reload.vr = nd_reload_new(h->nd, w->conf);
 	} else if (m->e.type == ND_EV_LOCK_MSG) {
 		m->e.u.lock.bytes = m->data;
 		m->e.u.lock.len = m->len;
@@ -499,6 +520,8 @@ ev_pump(struct world *w, struct ev *e)
 	}
 	if (*at_ == NULL)
 		at_ = &h->inbox;
+	if (w->vr != NULL)
+		at_ = rt_first(h, at_);
 	m = *at_;
 	if (m == NULL)
 		return;
@@ -565,6 +588,7 @@ daemon_start(struct host *h)
 		snprintf(m->text, sizeof(m->text), "%s", ifs[l]);
 		deliver_in(h, m, 50);
 	}
+	rt_started(h);
 	arb_started(h);
 	lock_boot(h);
 }
@@ -720,6 +744,7 @@ machine_thaw(struct host *h, bool jump)
 		h->clock_local = local;
 		if (h->open_until > h->paused_at)
 			h->open_until += us;
+		rt_thawed(h, us);
 		h->disk.slow_until += us;
 		h->misled = true;
 		h->thawed_at = w->sim->now;
@@ -906,7 +931,7 @@ operator(struct host *h, enum nd_op op, int service, uint8_t node)
 {
 	static const char *const names[ND_OP_N] = {"seed", "takeover",
 	    "standby", "online", "resync", "freeze", "thaw", "move", "start",
-	    "stop", "fence test", "fence confirm"};
+	    "stop", "fence test", "fence confirm", "release"};
 	struct mail *m = mail_new(h, ND_EV_OP, FROM_CTL);
 
 	say(h->w, "%s operator: %s, node %u, service %d", h->name, names[op],

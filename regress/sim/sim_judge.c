@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "sim.h"
+#include "sim_vr.h"
 
 /* In the state for ever: of two, a pair; of one, alone. */
 static bool
@@ -119,7 +119,7 @@ unsettled(struct world *w)
 		    w->host[1].st->svc.services[i].reason);
 		return text;
 	}
-	return NULL;
+	return rt_unsettled(w);
 }
 
 bool

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sim.h"
+#include "sim_vr.h"
 
 enum { TICK_US = 20000, QUEUE_MAX = 8 << 20 };
 
@@ -130,6 +130,7 @@ carrier_set(struct host *h, unsigned link, bool up)
 	snprintf(m->text, sizeof(m->text), "%s",
 	    w->conf->nodes[h->idx].links[link].ifname);
 	deliver_in(h, m, rnd_in(w, 200, 3000));
+	rt_carrier(h);
 }
 
 static bool
@@ -225,6 +226,8 @@ lose(struct world *w, struct assoc *a, unsigned s, const char *how)
 	if (!e->told)
 		return;
 	e->told = false;
+	if (a->kind == ND_CTL)
+		rt_words_lost(w);
 	detail(w, "%s %s is lost: %s", h->name, assoc_name(a), how);
 	m = assoc_mail(h, ND_EV_LOST, a);
 	m->e.u.assoc.aborted = strcmp(how, "aborted") == 0;

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sim.h"
+#include "sim_vr.h"
 
 static void
 job_done(struct host *h, unsigned job, enum svc_result result, const char *text)
@@ -130,6 +130,7 @@ svc_step_cancel(struct host *h, uint32_t token)
 void
 svc_killed(struct host *h, bool power)
 {
+	rt_killed(h, power);
 	memset(h->jobs, 0, sizeof(h->jobs));
 	if (power) {
 		memset(h->active, 0, sizeof(h->active));
@@ -238,8 +239,8 @@ answers(const struct host *h, unsigned id)
  * they have heard of each other again; and any by a machine that stood still
  * and cannot know it.
  */
-static bool
-excused(struct world *w, unsigned id)
+bool
+addr_excused(const struct world *w, unsigned id)
 {
 	const struct conf_timers *t = &w->conf->t;
 
@@ -257,13 +258,14 @@ addr_check(struct world *w)
 	for (unsigned id = 0; id < ADDRESSES; id++) {
 		if (!answers(&w->host[0], id) || !answers(&w->host[1], id))
 			continue;
-		if (excused(w, id)) {
+		if (addr_excused(w, id)) {
 			w->excused++;
 			continue;
 		}
 		violation(w, "I1", "both nodes answer for address %s",
 		    w->conf->addresses[id].name);
 	}
+	rt_check(w);
 }
 
 static struct mail *

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sim.h"
+#include "sim_vr.h"
 
 enum fault {
 	F_KILL,
@@ -581,6 +581,7 @@ ev_round(struct world *w, struct ev *e)
 		disk_destage(&w->host[i]);
 	judge_sync_point(w);
 	watch_round(w);
+	rt_round(w);
 	at(w, w->sim->now + rnd_in(w, 20 * MS, 200 * MS), ev_round, NULL, 0);
 }
 
@@ -618,6 +619,7 @@ swarm_begin(struct sim *s)
 		for (unsigned i = 0; i < s->n_worlds; i++)
 			s->world[i]->late_us = rnd_in(w, 0, 1500 * MS);
 	at(w, s->now + rnd_in(w, SEC, 4 * SEC), ev_fault, NULL, 0);
+	rt_swarm(s);
 }
 
 static void
@@ -648,6 +650,7 @@ swarm_heal(struct sim *s)
 		struct world *w = s->world[i];
 
 		w->stays_off = false;
+		rt_heal(w);
 		arb_heal(w);
 		for (unsigned l = 0; l < LINKS; l++) {
 			link_heal(w, l);

@@ -17,7 +17,7 @@
  */
 #include <string.h>
 
-#include "sim.h"
+#include "sim_vr.h"
 
 enum {
 	QUIET_US = 3000000, /* until all is known to be well */
@@ -292,6 +292,7 @@ look_alive(struct world *w)
 	if (w->sim->now - w->hold_at <= bound_us(h))
 		return;
 	w->holds++;
+	share_survivor(h);
 	s = status(h);
 	for (unsigned i = 0; i < SERVICES; i++)
 		if (s->svc.services[i].state != SVC_RUNNING && !is_held(s, i))

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "sim_run.h"
+#include "sim_vr.h"
 
 uint64_t
 rnd(struct world *w)
@@ -332,7 +333,8 @@ violation(struct world *w, const char *rule, const char *fmt, ...)
 }
 
 static struct world *
-world_new(struct sim *s, unsigned idx, unsigned n_hosts, uint32_t with)
+world_new(struct sim *s, unsigned idx, unsigned n_hosts, uint32_t with,
+    const char *more)
 {
 	struct world *w = must(calloc(1, sizeof(*w)));
 
@@ -345,7 +347,8 @@ world_new(struct sim *s, unsigned idx, unsigned n_hosts, uint32_t with)
 	w->active_host = -1;
 	w->with = with;
 	w->takeover = n_hosts > 1 && (with & (W_WAIT | W_ARBITER)) == 0;
-	w->conf = conf_make(s->seed, with, idx, n_hosts);
+	w->conf = conf_make(s->seed, with, idx, n_hosts, more);
+	rt_init(w);
 	for (unsigned i = 0; i < HOSTS; i++)
 		host_init(&w->host[i], w, i);
 	net_init(w);
@@ -388,11 +391,16 @@ sim_new(uint64_t seed, const struct scene *scene, FILE *out, bool verbose)
 		shape_of(scene, n_hosts);
 	for (unsigned i = 0; i < WORLDS && n_hosts[i] > 0; i++) {
 		uint32_t with = conf_draw(seed, i, n_hosts[i]);
+		char more[VR_TEXT] = "";
 
-		if (scene != NULL)
+		if (scene == NULL)
+			rt_draw(seed, i, n_hosts[i], more);
+		else
 			with = n_hosts[i] > 1 ? scene->with : W_CHECK;
-
-		s->world[s->n_worlds++] = world_new(s, i, n_hosts[i], with);
+		if (scene != NULL && scene->more != NULL)
+			snprintf(more, sizeof(more), "%s", scene->more);
+		s->world[s->n_worlds++] =
+		    world_new(s, i, n_hosts[i], with, more);
 	}
 	return s;
 }
@@ -406,6 +414,7 @@ world_free(struct world *w)
 		witness_free(&w->voter[i]);
 	net_free(w);
 	vol_free(w);
+	free(w->vr);
 	free(w->conf);
 	free(w);
 }

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Virtual routers and shared addresses of a world.
+ *
+ *	sim_vr_conf.c	which ones a seed draws
+ *	sim_vr.c	their LAN, interfaces, guard, and what ails them
+ *	sim_vr_judge.c	what must hold: I1, I6 and I7 for them
+ *	sim_share.c	all of that for addresses that both nodes share
+ */
+#ifndef SIM_VR_H
+#define SIM_VR_H
+
+#include "sim.h"
+
+enum {
+	VR_ROUTERS = 3, /* of one world */
+	VR_ADDRS = 8, /* elected and shared ones; their ids follow ADDRESSES */
+	VR_TEXT = 3072,
+};
+
+/* What the kernel lets speak, and until when: true time. */
+struct vr_guard {
+	struct vip_set open;
+	int64_t until;
+};
+
+struct vr_host {
+	bool addr[VR_ADDRS]; /* on the interface */
+	struct vr_guard elected, shared;
+	uint64_t buckets; /* of the guard */
+	bool no_file; /* the tracked one is not there */
+	int lost_permille; /* of the adverts that it sends */
+	int64_t failed_at; /* an address could not be added; NEVER */
+	uint64_t moves[VR_ROUTERS]; /* transitions seen */
+};
+
+struct vr_world {
+	struct vr_host host[HOSTS];
+	int64_t down_us; /* of the slowest router: when a master is dead */
+	int64_t every_us; /* its interval */
+	int64_t delay_us; /* at most, before a start or a preemption */
+	/* Not since then could adverts, could words be relied on. */
+	int64_t lan_bad_at, words_bad_at;
+	/* Since when both answer for it (NEVER), and who did last. */
+	int64_t twice_at[VR_ADDRS];
+	bool asleep[VR_ADDRS]; /* one of them did not run by then */
+	int64_t alone_at; /* since when one node can, the other cannot; NEVER */
+	unsigned alone; /* which */
+	int64_t still_at; /* no router has moved since, nor had cause to */
+	unsigned doubles, looks; /* counted */
+};
+
+/* sim_vr_conf.c: the text of one world's; "" if it has none. */
+void rt_draw(
+    uint64_t seed, unsigned world, unsigned n_hosts, char text[VR_TEXT]);
+
+/* sim_vr.c */
+void rt_init(struct world *);
+void rt_started(struct host *);
+void rt_killed(struct host *, bool power);
+void rt_thawed(struct host *, int64_t us); /* its clock stood still, too */
+void rt_carrier(struct host *);
+void rt_heal(struct world *);
+void rt_swarm(struct sim *); /* their own faults */
+/* What a daemon reads first of what waits: at, or an advert. */
+struct mail **rt_first(struct host *, struct mail **at);
+void rt_addr_add(struct host *, uint16_t id);
+void rt_addr_del(struct host *, uint16_t id);
+void rt_lease(void *ctx, uint64_t seq, const struct vip_set *, monotime_t);
+void rt_send(
+    void *ctx, uint16_t ifx, const uint8_t *frame, size_t len, bool resolve);
+void rt_flush(void *ctx);
+bool rt_open(const struct host *, unsigned id); /* its guard, any kind */
+bool rt_answers(const struct host *, unsigned id); /* an elected one */
+bool rt_holds(const struct host *, unsigned router); /* all its addresses */
+struct vr_host *rt_host(const struct host *);
+void rt_file(struct host *, bool there);
+void rt_lose(struct host *, int permille);
+void rt_release(struct host *, unsigned router); /* hactl release */
+/* A new priority or skew, by a reload of that node. */
+void rt_rank(struct host *, unsigned router, uint8_t rank);
+void rt_set_guard(
+    struct host *, struct vr_guard *, const struct vip_set *, monotime_t);
+
+/* sim_vr_judge.c */
+void rt_check(struct world *); /* something answers, or ceases to */
+void rt_round(struct world *); /* now and then */
+void rt_words_lost(struct world *);
+void rt_disturbed(struct world *); /* a router may move by right */
+const char *rt_unsettled(struct world *); /* why not, one line; or NULL */
+
+/* sim_share.c */
+void share_lease(void *ctx, uint64_t seq, const struct vip_set *, monotime_t);
+void share_serve(void *ctx, uint32_t seq, uint64_t buckets);
+/* Whose clients it answers now. */
+uint64_t share_answers(const struct host *, unsigned id);
+void share_check(struct world *);
+const char *share_unsettled(struct world *);
+/* It could serve all since a bound. */
+void share_survivor(struct host *);
+
+#endif
