@@ -159,7 +159,10 @@ local_failed(struct mir *m, struct mreq *r)
 	}
 	if (m->mode == MODE_HOLD)
 		return true;
-	mir_disk_error(m, "a request", ERR_IO);
+	if (r->cmd == MIR_FLUSH)
+		mir_flush_error(m, ERR_IO);
+	else
+		mir_disk_error(m, "a request", ERR_IO);
 	if (changes_data(r))
 		mir_bits_set(m, r->off, r->len);
 	mir_req_end(m, r, ERR_IO);

@@ -591,6 +591,36 @@ a_flush_that_the_failing_peer_lost_is_answered(void **state)
 	end_repaired(w);
 }
 
+/* The only copy: what it may have lost stays marked, and it says so. */
+static void
+a_flush_that_failed_here_is_not_made_good_by_another(void **state)
+{
+	struct world *w = new_alone(17);
+	char why[160];
+
+	(void)state;
+	w_write(w, 1, 600, 8);
+	w_run(w);
+	w->n[1].d.broken = true;
+	w_request(w, 1, MIR_FLUSH, 0, 0);
+	w_run(w);
+	w->n[1].d.broken = false;
+	assert_int_equal(w->fails, 1);
+	w_write(w, 1, 200, 8);
+	w_run_ms(w, 8000);
+	assert_int_equal(in_flight(w), 0);
+	assert_int_equal(w->fails, 2);
+	w_demote(w, 1, 5);
+	w_run_ms(w, 8000);
+	assert_true(w->n[1].done_ok);
+	assert_int_not_equal(w->n[1].m->intent.count, 0);
+	assert_false(mir_promotable(w->n[1].m, why, sizeof(why)));
+	assert_non_null(strstr(why, "flush failed"));
+	w_start(w, 2);
+	w_run(w);
+	end_repaired(w);
+}
+
 int
 main(void)
 {
@@ -613,6 +643,8 @@ main(void)
 	    cmocka_unit_test(
 		a_write_that_the_failing_peer_refused_is_not_forgotten),
 	    cmocka_unit_test(a_flush_that_the_failing_peer_lost_is_answered),
+	    cmocka_unit_test(
+		a_flush_that_failed_here_is_not_made_good_by_another),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
