@@ -40,24 +40,23 @@ note_here(const struct drive *d, const struct drive_note *n)
 	return o;
 }
 
-/*
- * As long as its texts are: most are short, and there are many.  NULL: there is
- * no memory.
- */
-static struct drive_note *
-note_new(const char *rule, const char *object, const char *text)
+/* As long as its texts are: most are short, and there are many. */
+struct drive_note *
+drive_note_new(const char *rule, const char *object, const char *text)
 {
 	size_t a = strnlen(rule, DRIVE_RULE_MAX - 1);
 	size_t b = strnlen(object, DRIVE_OBJECT_MAX - 1);
 	size_t c = strnlen(text, DRIVE_TEXT_MAX - 1);
-	struct drive_note *n = calloc(1, sizeof(*n) + a + b + c + 3);
-	char *p = (char *)(n + 1);
+	size_t len = sizeof(struct drive_note) + a + b + c + 3;
+	struct drive_note *n = calloc(1, len);
 
 	if (n == NULL)
 		return NULL;
-	n->rule = memcpy(p, rule, a);
-	n->object = memcpy(p + a + 1, object, b);
-	n->text = memcpy(p + a + b + 2, text, c);
+	n->object_at = (uint8_t)(a + 1);
+	n->text_at = (uint8_t)(a + b + 2);
+	memcpy(n->rule, rule, a);
+	memcpy(n->rule + n->object_at, object, b);
+	memcpy(n->rule + n->text_at, text, c);
 	return n;
 }
 
@@ -73,7 +72,7 @@ drive_note(void *ctx, enum had_level level, const char *rule,
 	if (level == HAD_DEBUG)
 		return;
 	clock_gettime(CLOCK_REALTIME, &ts);
-	n = note_new(rule, object, text);
+	n = drive_note_new(rule, object, text);
 	if (n == NULL)
 		return; /* it is in the log */
 	n->serial = ++d->note_serial;
@@ -82,7 +81,7 @@ drive_note(void *ctx, enum had_level level, const char *rule,
 	n->epoch = d->nd != NULL ? nd_epoch(d->nd) : 0;
 	if (n->epoch == 0 && d->record_set)
 		n->epoch = d->record.epoch;
-	n->level = level;
+	n->level = (uint8_t)level;
 	free(d->notes[n->serial % DRIVE_NOTES]);
 	d->notes[n->serial % DRIVE_NOTES] = n;
 	if (d->ctl == NULL)
@@ -96,10 +95,11 @@ drive_note(void *ctx, enum had_level level, const char *rule,
 static const char *
 service_of(const struct drive *d, const struct drive_note *n)
 {
-	if (strncmp(n->object, "service ", 8) == 0)
-		return n->object + 8;
-	return conf_service_named(d->conf, n->object) != NULL ? n->object
-							      : NULL;
+	if (strncmp(note_object(n), "service ", 8) == 0)
+		return note_object(n) + 8;
+	return conf_service_named(d->conf, note_object(n)) != NULL
+		   ? note_object(n)
+		   : NULL;
 }
 
 /* Does a note say why a service (NULL: anything) is as it is? */

@@ -60,8 +60,8 @@ event_of(const struct drive_note *n, struct ev *e)
 	e->epoch = n->epoch;
 	e->level = (uint8_t)n->level;
 	snprintf(e->rule, sizeof(e->rule), "%s", n->rule);
-	snprintf(e->object, sizeof(e->object), "%s", n->object);
-	snprintf(e->text, sizeof(e->text), "%s", n->text);
+	snprintf(e->object, sizeof(e->object), "%s", note_object(n));
+	snprintf(e->text, sizeof(e->text), "%s", note_text(n));
 	/* A text may have lines, as that of an agent. */
 	for (char *p = e->text; *p != '\0'; p++)
 		if ((unsigned char)*p < ' ' || *p == 0x7f)
@@ -115,21 +115,22 @@ peer_of(const struct drive *d)
 static json_t *
 json_of(const struct drive *d, uint8_t node, const struct ev *e)
 {
-	struct drive_note n = {.serial = e->serial,
-	    .at = {e->at_us},
-	    .epoch = e->epoch,
-	    .level = e->level,
-	    .rule = e->rule,
-	    .object = e->object,
-	    .text = e->text};
+	struct drive_note *n = drive_note_new(e->rule, e->object, e->text);
 	struct timespec ts;
 	json_t *o;
 
+	if (n == NULL)
+		return json_null();
 	/* In this node's wall clock, whatever the peer's says. */
 	clock_gettime(CLOCK_REALTIME, &ts);
-	n.wall_ms = (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000 -
-		    (drive_now().us - e->at_us) / 1000;
-	o = drive_json_note(&n);
+	n->serial = e->serial;
+	n->at.us = e->at_us;
+	n->epoch = e->epoch;
+	n->level = e->level;
+	n->wall_ms = (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000 -
+		     (drive_now().us - e->at_us) / 1000;
+	o = drive_json_note(n);
+	free(n);
 	json_object_set_new(
 	    o, "node", json_string(conf_node(d->conf, node)->name));
 	return o;

@@ -44,15 +44,28 @@ enum { /* of the texts of a note, NUL included */
 	DRIVE_TEXT_MAX = 240,
 };
 
-/* One line of the timeline, for hactl events and why. */
+/* One line of the timeline, for hactl events and why: one block. */
 struct drive_note {
 	uint64_t serial; /* 0 = unused */
 	int64_t wall_ms;
 	monotime_t at;
 	uint64_t epoch;
-	enum had_level level;
-	const char *rule, *object, *text; /* owned with it, one block */
+	uint8_t level; /* enum had_level */
+	uint8_t object_at, text_at; /* in rule, which they follow */
+	char rule[];
 };
+
+static inline const char *
+note_object(const struct drive_note *n)
+{
+	return n->rule + n->object_at;
+}
+
+static inline const char *
+note_text(const struct drive_note *n)
+{
+	return n->rule + n->text_at;
+}
 
 /* An operation of a mirror under way in a disk. */
 struct drive_io {
@@ -234,6 +247,9 @@ void drive_lock_send(
     void *ctx, uint32_t client, const uint8_t *bytes, size_t len);
 void drive_lock_close(void *ctx, uint32_t client, const char *why);
 void drive_reply(void *ctx, uint64_t token, int code, const char *text);
+/* With nothing but texts; to be freed.  NULL: there is no memory. */
+struct drive_note *drive_note_new(
+    const char *rule, const char *object, const char *text);
 void drive_note(void *ctx, enum had_level, const char *rule, const char *object,
     const char *text);
 

@@ -447,7 +447,7 @@ drive_json_note(const struct drive_note *n)
 	put_i(o, "epoch", (int64_t)n->epoch);
 	put_s(o, "level", levels[n->level]);
 	put_s(o, "rule", n->rule);
-	put_s(o, "object", n->object);
-	put_s(o, "text", n->text);
+	put_s(o, "object", note_object(n));
+	put_s(o, "text", note_text(n));
 	return o;
 }
