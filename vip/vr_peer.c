@@ -240,11 +240,14 @@ vr_peer_eval(struct vr *v, struct vr_r *r)
 	}
 }
 
-/* By its word, which an advert may be newer than. */
+/* By what is known of it, which an advert may be newer than. */
 bool
 vr_peer_denies(const struct vr *v, const struct vr_r *r)
 {
-	return peer_life(v, r) == VR_PEER_ALIVE && !r->peer.holds;
+	enum vr_life life = peer_life(v, r);
+
+	return life == VR_PEER_DEAD ||
+	       (life == VR_PEER_ALIVE && !r->peer.holds);
 }
 
 /* Is the group to be weighed, and not one of its members, against a sender? */
