@@ -466,7 +466,8 @@ put_judge(struct vip_batch *b)
 
 /*
  * Adverts are had's own, the kernel never sends any: they say who the master
- * is, also before the addresses may speak and after.
+ * is, also before the addresses may speak and after.  Nobody asks for their
+ * mark; each leaves all three chains at the top, for there are many.
  */
 static void
 put_adverts(struct vip_batch *b)
@@ -477,7 +478,7 @@ put_adverts(struct vip_batch *b)
 		uint16_t proto;
 		uint32_t offset; /* of protocol, next header */
 	} ip[] = {{ETH_P_IP, 9}, {ETH_P_IPV6, 6}};
-	const char *const where[][2] = {
+	const char *const where[][2] = {{b->names->guard, "clear_out"},
 	    {b->names->lease, "permit_out"}, {b->names->guard, "judge_out"}};
 	size_t i;
 
