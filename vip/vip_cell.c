@@ -390,7 +390,8 @@ c_carrier(struct vip *v, struct vip_a *a, const struct vip_event *ev,
 	bool was = a->carrier;
 
 	(void)why;
-	if (strcmp(ev->u.carrier.ifname, a->conf.ifname) != 0 ||
+	if (a->conf.family == 0 ||
+	    strcmp(ev->u.carrier.ifname, a->conf.ifname) != 0 ||
 	    was == ev->u.carrier.up)
 		return a->state;
 	a->carrier = ev->u.carrier.up;

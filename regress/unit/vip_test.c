@@ -807,7 +807,8 @@ static void
 test_family_0_is_skipped(void **state)
 {
 	static const struct vip_addr_conf two[] = {
-	    {.name = "vr"}, {"db", 4, {192, 0, 2, 81}, 24, "eno2"}};
+	    {.name = "vr", .ifname = "eno1"},
+	    {"db", 4, {192, 0, 2, 81}, 24, "eno2"}};
 	struct vip_conf conf = {two, NITEMS(two), LEASE};
 	struct vip_status s;
 
@@ -819,8 +820,10 @@ test_family_0_is_skipped(void **state)
 	expect("del db; ");
 	vouch(1001, true);
 	carrier(1001, "", false);
+	carrier(1001, "eno1", false);
 	beat(1001);
 	expect("");
+	assert_null(strstr(notes, "vr"));
 	assert_int_equal(vip_state(v, 0), VIP_OFF);
 	assert_int_equal(vip_state(v, 1), VIP_REMOVING);
 	vip_status(v, &s);
