@@ -36,6 +36,7 @@ struct nd_vr_router {
 	monotime_t heard_at; /* the last one of the peer node */
 	bool ordered; /* bound: told ACTIVE */
 	bool told; /* the peer node has told something of it, ever */
+	monotime_t told_at; /* of it, or of its LAN; the last time */
 	bool fresh; /* and by the present connection */
 	struct {
 		struct vr_peer peer;

@@ -28,6 +28,20 @@ hears(const struct nd *nd, const struct nd_vr_router *r)
 		   (int64_t)nd_vr_conf(nd, r)->interval_ms * 3000;
 }
 
+/*
+ * Its word that it lost the LAN is void when its adverts still come long after
+ * that: what it said since does not pass.  If it does, and the word is true,
+ * the peer gives way by itself.
+ */
+static bool
+peer_lan_ok(const struct nd *nd, const struct nd_vr_router *r)
+{
+	int64_t reach_us = nd->conf->t.heartbeat_ms * INT64_C(3000);
+
+	return r->peer.lan_ok ||
+	       (hears(nd, r) && mt_sub_us(r->heard_at, r->told_at) > reach_us);
+}
+
 static bool
 put_entry(struct nd *nd, struct nd_vr_router *r, uint8_t *buf)
 {
@@ -139,7 +153,7 @@ repeat(struct nd *nd, struct nd_vr_router *r, enum vr_life l)
 	e.u.reach.ifx = r->ifx;
 	e.u.reach.r.life = l;
 	e.u.reach.r.own_lan_ok = lan_ok(nd, r->ifx);
-	e.u.reach.r.peer_lan_ok = r->peer.lan_ok;
+	e.u.reach.r.peer_lan_ok = peer_lan_ok(nd, r);
 	e.u.reach.r.own_hears_peer = hears(nd, r);
 	e.u.reach.r.peer_hears_us = r->peer.hears;
 	nd_vr_step(nd, &e);
@@ -214,8 +228,10 @@ nd_vr_told(struct nd *nd, struct nd_peer *p, const uint8_t *bytes, size_t len)
 		r->peer.hears = w.hears;
 		/* It is one LAN for all of them. */
 		for (uint16_t i = 0; i < nd->vr->n; i++)
-			if (nd->vr->routers[i].ifx == r->ifx)
+			if (nd->vr->routers[i].ifx == r->ifx) {
 				nd->vr->routers[i].peer.lan_ok = w.lan_ok;
+				nd->vr->routers[i].told_at = nd->now;
+			}
 		repeat(nd, r, life(p));
 	}
 }
