@@ -4,6 +4,7 @@
  *	-n SEEDS  how many (1)		-s SEED   the first (1)
  *	-v        tell everything	-S NAME   this scene; -l lists them
  *	-j N      by N processes; the result is the same
+ *	-R        only seeds with virtual routers or shared addresses
  *	-m        the fewest faults of that seed that break the same promise;
  *		  -o FILE keeps them, -f FILE plays them again
  *	-x EPOCH  to reach that epoch, which is harmless, counts as a violation:
@@ -18,6 +19,7 @@
 #include <unistd.h>
 
 #include "sim_run.h"
+#include "sim_vr.h"
 
 static struct sim *running;
 
@@ -306,7 +308,7 @@ list_scenes(void)
 
 struct options {
 	uint64_t n, first, epoch, workers, failovers;
-	bool verbose, minimise;
+	bool verbose, minimise, routers;
 	const char *scene, *plan, *save, *cells;
 };
 
@@ -315,24 +317,29 @@ all_seeds(const struct options *o, struct totals *t)
 {
 	struct result *all = shared((o->n + 1) * sizeof(*all));
 
+	for (uint64_t i = 0; o->routers && i < o->n; i++)
+		all[i].done = !rt_drawn(o->first + i);
 	if (o->verbose) {
 		struct plan plan = {.all = true, .epoch = o->epoch};
 
 		for (uint64_t i = 0; i < o->n; i++)
-			seed_run(o->first + i, stdout, true, &plan, &all[i]);
+			if (!all[i].done)
+				seed_run(
+				    o->first + i, stdout, true, &plan, &all[i]);
 	} else {
 		seeds_run(o->first, o->n, (unsigned)o->workers, o->epoch, all);
 	}
 	for (uint64_t i = 0; i < o->n; i++)
-		add(t, &all[i]);
+		if (all[i].begun)
+			add(t, &all[i]);
 }
 
 static int
 usage(void)
 {
 	fprintf(stderr,
-	    "usage: sim [-v] [-n SEEDS] [-s FIRST] [-j WORKERS] [-x EPOCH] "
-	    "[-c CELLS]\n"
+	    "usage: sim [-v] [-R] [-n SEEDS] [-s FIRST] [-j WORKERS] "
+	    "[-x EPOCH] [-c CELLS]\n"
 	    "       sim -m -s SEED [-x EPOCH] [-o FILE] | -f FILE\n"
 	    "       sim -S SCENE [-v] [-c CELLS] | -l | -B FAILOVERS\n");
 	return 2;
@@ -353,7 +360,7 @@ parse(int argc, char **argv, struct options *o)
 {
 	int c, bad = 0;
 
-	while ((c = getopt(argc, argv, "n:s:j:x:S:f:o:c:B:mv")) != -1) {
+	while ((c = getopt(argc, argv, "n:s:j:x:S:f:o:c:B:mvR")) != -1) {
 		if (c == 'n')
 			bad |= number(optarg, &o->n);
 		else if (c == 's')
@@ -376,6 +383,8 @@ parse(int argc, char **argv, struct options *o)
 			o->minimise = true;
 		else if (c == 'v')
 			o->verbose = true;
+		else if (c == 'R')
+			o->routers = true;
 		else
 			return -1;
 	}

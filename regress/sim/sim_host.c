@@ -687,6 +687,7 @@ daemon_pause(struct host *h)
 	watch_death(h);
 	h->paused = true;
 	h->paused_at = h->w->sim->now;
+	rt_anew(h->w);
 }
 
 void
@@ -696,6 +697,7 @@ daemon_resume(struct host *h)
 	say(h->w, "%s daemon thaws after %lld ms", h->name,
 	    (long long)((h->w->sim->now - h->paused_at) / MS));
 	watch_disturbed(h->w);
+	rt_anew(h->w);
 	h->paused = false;
 	h->waking = true;
 	h->stopped_us += h->w->sim->now - h->paused_at;
@@ -710,6 +712,7 @@ machine_freeze(struct host *h)
 	watch_death(h);
 	h->paused = h->frozen = true;
 	h->paused_at = h->w->sim->now;
+	rt_anew(h->w);
 	addr_check(h->w);
 }
 
@@ -737,6 +740,7 @@ machine_thaw(struct host *h, bool jump)
 	say(w, "%s goes on after %lld ms%s", h->name, (long long)(us / MS),
 	    jump ? "" : ", and does not know it");
 	watch_disturbed(w);
+	rt_anew(w);
 	if (!jump) {
 		int64_t local = local_of(h, h->paused_at);
 
@@ -770,6 +774,7 @@ clock_jump(struct host *h, int64_t us)
 
 	say(w, "%s: its clock jumps by %lld ms", h->name, (long long)(us / MS));
 	watch_disturbed(w);
+	rt_jumped(h);
 	h->clock_local += us;
 	/* It is the clock of its clients as well. */
 	for (unsigned i = 0; i < NITEMS(w->locker); i++)

@@ -71,7 +71,8 @@ worker(uint64_t first, unsigned long n, uint64_t epoch, atomic_ulong *next,
 
 		if (i >= n)
 			_exit(0);
-		one(first + i, epoch, &all[i]);
+		if (!all[i].done)
+			one(first + i, epoch, &all[i]);
 	}
 }
 
@@ -94,7 +95,8 @@ seeds_run(uint64_t first, unsigned long n, unsigned workers, uint64_t epoch,
 		alive++;
 	}
 	for (unsigned long i = 0; workers == 0 && i < n; i++)
-		one(first + i, epoch, &all[i]);
+		if (!all[i].done)
+			one(first + i, epoch, &all[i]);
 	for (unsigned long i = 0; i < n; i++) {
 		if (all[i].done)
 			continue;

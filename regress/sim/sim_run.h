@@ -33,7 +33,10 @@ const char *sim_commit(void);
 void seed_run(
     uint64_t seed, FILE *out, bool verbose, struct plan *, struct result *);
 
-/* sim_par.c: n seeds by so many workers; 0: in this process. */
+/*
+ * sim_par.c: n seeds by so many workers; 0: in this process.  Those that are
+ * done already are left out.
+ */
 void seeds_run(uint64_t first, unsigned long n, unsigned workers,
     uint64_t epoch, struct result *);
 /* Memory that children share with this process. */

@@ -371,6 +371,68 @@ vr_old_words(struct world *w)
 	scene_end(w);
 }
 
+/*
+ * The only one that is left falls back for a moment, or believes that it did
+ * not run: each time it listens for as long as a master may be silent, and has
+ * the address again then.
+ */
+static void
+vr_survivor_blinks(struct world *w)
+{
+	begin(w);
+	host_power_off(bravo(w));
+	run_ms(w, 8000);
+	for (int i = 0; i < 4; i++) {
+		carrier_set(alpha(w), LAN, false);
+		run_ms(w, 15);
+		carrier_set(alpha(w), LAN, true);
+		expect(w, run_till(w, alpha_holds, 4000), "after its carrier");
+		run_ms(w, 3000);
+		clock_jump(alpha(w), 2000 * MS);
+		run_ms(w, 300);
+		expect(w, !rt_holds(alpha(w), 0), "it gave way");
+		expect(w, run_till(w, alpha_holds, 4000), "after its clock");
+		run_ms(w, 3000);
+		rt_file(alpha(w), false);
+		run_ms(w, 15);
+		rt_file(alpha(w), true);
+		expect(w, run_till(w, alpha_holds, 4000), "after its file");
+		run_ms(w, 3000);
+	}
+	host_power_on(bravo(w));
+	run_ms(w, 15);
+	host_power_off(bravo(w));
+	run_ms(w, 4000);
+	expect(w, alpha_holds(w), "a node that only begins changes nothing");
+	scene_end(w);
+}
+
+/*
+ * Neither reached a ping node, now both do; but what alpha says of that does
+ * not pass, while its adverts do.
+ */
+static void
+vr_old_word_of_the_lan(struct world *w)
+{
+	uint64_t n;
+
+	begin(w);
+	bravo(w)->ping_cut = true;
+	run_ms(w, 1000);
+	alpha(w)->ping_cut = true;
+	run_ms(w, 1000);
+	expect(w, alpha_holds(w), "alpha holds it on");
+	for (unsigned l = 0; l < LINKS; l++)
+		for (unsigned d = 0; d < HOSTS; d++)
+			w->link[l].dir[d].clogged = true;
+	run_ms(w, 100);
+	n = moves(bravo(w), 0);
+	alpha(w)->ping_cut = bravo(w)->ping_cut = false;
+	run_ms(w, 2000);
+	expect(w, alpha_holds(w) && moves(bravo(w), 0) == n, "nothing moved");
+	scene_end(w);
+}
+
 /* --- shared addresses --- */
 
 static bool
@@ -483,5 +545,8 @@ const struct scene scenes_vr[] = {
     {SCENE(share_moves), 0, 0, SHARED(0)},
     {SCENE(share_process_stands_still), 0, 0, SHARED(0) SHARED(1)},
     {SCENE(share_standby_and_lan), 0, 0, SHARED(0)},
+    {SCENE(vr_survivor_blinks), 0, 0,
+	VRRP(0, "1s", 150, 100, "	track file \"/sim/file\"\n")},
+    {SCENE(vr_old_word_of_the_lan), W_PINGS, 0, FAST},
 };
 const unsigned n_scenes_vr = NITEMS(scenes_vr);

@@ -67,6 +67,17 @@ rt_init(struct world *w)
 
 /* --- what the daemon hears --- */
 
+/* In the order in which it came to be, however late. */
+static void
+tell(struct host *h, struct mail *m, int64_t us)
+{
+	struct vr_host *v = rt_host(h);
+	int64_t now = h->w->sim->now;
+
+	v->told_at = us_max(v->told_at, now + us);
+	deliver_in(h, m, v->told_at - now);
+}
+
 static void
 tell_iface(struct host *h, int64_t us)
 {
@@ -82,7 +93,7 @@ tell_iface(struct host *h, int64_t us)
 	memcpy(f->addr4, (uint8_t[]){192, 0, 2, last}, 4);
 	memcpy(f->addr6, (uint8_t[]){0xfe, 0x80}, 2);
 	f->addr6[15] = last;
-	deliver_in(h, m, us);
+	tell(h, m, us);
 }
 
 static void
@@ -103,7 +114,7 @@ tell_tracks(struct host *h, int64_t us)
 				      ? !rt_host(h)->no_file
 				      : h->carrier[0];
 		m->e.u.track.value = m->e.u.track.up;
-		deliver_in(h, m, us);
+		tell(h, m, us);
 	}
 }
 
@@ -112,9 +123,10 @@ rt_started(struct host *h)
 {
 	if (h->w->vr == NULL)
 		return;
-	rt_disturbed(h->w);
+	rt_anew(h->w);
 	memset(rt_host(h)->moves, 0, sizeof(rt_host(h)->moves));
 	rt_host(h)->failed_at = NEVER;
+	rt_host(h)->told_at = 0;
 	if (h->w->conf->n_routers == 0)
 		return;
 	tell_iface(h, 60);
@@ -126,7 +138,7 @@ rt_carrier(struct host *h)
 {
 	if (h->w->vr == NULL || h->w->conf->n_routers == 0)
 		return;
-	rt_disturbed(h->w);
+	rt_anew(h->w);
 	tell_iface(h, rnd_in(h->w, 200, 3000));
 	tell_tracks(h, rnd_in(h->w, 200, 3000));
 }
@@ -279,7 +291,7 @@ rt_killed(struct host *h, bool power)
 		memset(v->addr, 0, sizeof(v->addr));
 	/* The owner tables go with their sockets. */
 	v->elected.until = v->shared.until = 0;
-	rt_disturbed(h->w);
+	rt_anew(h->w);
 	rt_words_lost(h->w);
 }
 
@@ -411,7 +423,7 @@ rt_file(struct host *h, bool there)
 	say(h->w, "%s: the tracked file is %s", h->name,
 	    there ? "there" : "gone");
 	rt_host(h)->no_file = !there;
-	rt_disturbed(h->w);
+	rt_anew(h->w);
 	if (h->running)
 		tell_tracks(h, rnd_in(h->w, MS, 20 * MS));
 }
@@ -451,8 +463,7 @@ rt_release(struct host *h, unsigned router)
 {
 	operator(h, ND_OP_RELEASE, (int)router, 0);
 	/* Nobody holds it, until nobody takes it. */
-	h->w->vr->alone_at = NEVER;
-	rt_disturbed(h->w);
+	rt_anew(h->w);
 }
 
 static void

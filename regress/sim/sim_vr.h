@@ -30,6 +30,7 @@ struct vr_host {
 	uint64_t buckets; /* of the guard */
 	bool no_file; /* the tracked one is not there */
 	int lost_permille; /* of the adverts that it sends */
+	int64_t told_at; /* the latest that its daemon is to hear */
 	int64_t failed_at; /* an address could not be added; NEVER */
 	uint64_t moves[VR_ROUTERS]; /* transitions seen */
 };
@@ -53,6 +54,7 @@ struct vr_world {
 /* sim_vr_conf.c: the text of one world's; "" if it has none. */
 void rt_draw(
     uint64_t seed, unsigned world, unsigned n_hosts, char text[VR_TEXT]);
+bool rt_drawn(uint64_t seed); /* has it any? */
 
 /* sim_vr.c */
 void rt_init(struct world *);
@@ -87,6 +89,8 @@ void rt_check(struct world *); /* something answers, or ceases to */
 void rt_round(struct world *); /* now and then */
 void rt_words_lost(struct world *);
 void rt_disturbed(struct world *); /* a router may move by right */
+void rt_anew(struct world *); /* and whoever is alone waits anew */
+void rt_jumped(const struct host *); /* its clock */
 const char *rt_unsettled(struct world *); /* why not, one line; or NULL */
 
 /* sim_share.c */

@@ -118,6 +118,24 @@ put_router(struct draw *d, unsigned k, unsigned n_hosts, bool group)
 	put(d, "}\n");
 }
 
+/* None is in about seven seeds of eight. */
+static bool
+drawn(uint64_t seed, struct draw *d)
+{
+	d->rng = (seed + 1) * UINT64_C(0xbf58476d1ce4e5b9) ^ UINT64_C(0x7672);
+	for (unsigned i = 0; i < 4; i++)
+		(void)pick(d, 2);
+	return pick(d, 8) == 0;
+}
+
+bool
+rt_drawn(uint64_t seed)
+{
+	struct draw d;
+
+	return drawn(seed, &d);
+}
+
 void
 rt_draw(uint64_t seed, unsigned world, unsigned n_hosts, char text[VR_TEXT])
 {
@@ -126,10 +144,7 @@ rt_draw(uint64_t seed, unsigned world, unsigned n_hosts, char text[VR_TEXT])
 	bool group;
 
 	text[0] = '\0';
-	d.rng = (seed + 1) * UINT64_C(0xbf58476d1ce4e5b9) ^ UINT64_C(0x7672);
-	for (unsigned i = 0; i < 4; i++)
-		(void)pick(&d, 2);
-	if (pick(&d, 8) != 0)
+	if (!drawn(seed, &d))
 		return;
 	/* The others of this seed draw on from somewhere else. */
 	d.rng += world * UINT64_C(0x94d049bb133111eb);

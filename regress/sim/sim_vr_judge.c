@@ -30,11 +30,28 @@ rt_disturbed(struct world *w)
 		w->vr->still_at = w->sim->now;
 }
 
+/* Also what comes and goes between two looks. */
+void
+rt_anew(struct world *w)
+{
+	rt_disturbed(w);
+	if (w->vr != NULL)
+		w->vr->alone_at = NEVER;
+}
+
 void
 rt_words_lost(struct world *w)
 {
 	if (w->vr != NULL)
 		w->vr->words_bad_at = w->sim->now;
+}
+
+/* As if it had not run for so long: it gives way, and listens. */
+void
+rt_jumped(const struct host *h)
+{
+	if (h->w->vr != NULL && h->w->vr->alone == h->idx)
+		h->w->vr->alone_at = NEVER;
 }
 
 static bool
@@ -68,7 +85,8 @@ words_fair(struct world *w)
 	for (unsigned i = 0; i < HOSTS; i++) {
 		const struct nd_peer_status *p = &w->host[i].st->peers[0];
 
-		if (!p->ctl || !p->hello)
+		/* One that is being shut down takes no word any more. */
+		if (!p->ctl || !p->hello || w->assoc[0].end[i].closing)
 			return false;
 	}
 	return true;
@@ -332,8 +350,7 @@ rt_round(struct world *w)
 	look_links(w, true);
 	rt_check(w);
 	if (w->lied) {
-		rt_disturbed(w);
-		w->vr->alone_at = NEVER;
+		rt_anew(w);
 		return;
 	}
 	look_alone(w);
