@@ -165,6 +165,9 @@ struct conf_track {
 	int line, col;
 };
 
+/* There are many routers: what each has room for is small. */
+enum { CONF_SOURCES_MAX = 4, CONF_PASSWORD_PATH_MAX = 128 };
+
 /* A virtual router: addresses that are held by election. */
 struct conf_router {
 	char name[HAD_NAME_MAX];
@@ -188,10 +191,15 @@ struct conf_router {
 	bool preempt;
 	uint32_t preempt_after_ms, start_after_ms;
 	char password[HAD_PASSWORD_MAX]; /* "" = none, or in the file */
-	char password_file[HAD_PATH_MAX]; /* "" = none; its first line */
-	/* Network order; the source is that of one node. */
-	uint8_t sources[HAD_NODES_MAX + 1][16]; /* by node id as rank */
-	uint32_t source_set;
+	/* "" = none; its first line */
+	char password_file[CONF_PASSWORD_PATH_MAX];
+	/* Network order; the source is that of one node, 0: of the others. */
+	struct {
+		uint8_t node;
+		uint8_t addr[16];
+	} sources[CONF_SOURCES_MAX];
+	uint32_t source_set; /* bitmap of these nodes */
+	uint8_t n_sources;
 	uint8_t unicast[HAD_ROUTER_PEERS_MAX][16]; /* else multicast */
 	uint8_t n_unicast;
 	enum conf_checksum checksum;

@@ -186,9 +186,8 @@ check_peers(struct conf_checker *k, const struct conf_router *r)
 {
 	unsigned i, j;
 
-	for (i = 0; i <= HAD_NODES_MAX; i++)
-		if ((r->source_set & 1u << i) != 0 &&
-		    family_of(r->sources[i]) != r->family)
+	for (i = 0; i < r->n_sources; i++)
+		if (family_of(r->sources[i].addr) != r->family)
 			CONF_AT(k, r,
 			    "router %s: got a source of the other family, "
 			    "expected an IPv%u address",
@@ -423,10 +422,16 @@ conf_router_rank(const struct conf_router *r, uint8_t node)
 const uint8_t *
 conf_router_source(const struct conf_router *r, uint8_t node)
 {
+	const uint8_t *others = NULL;
+
 	ASSERT(node <= HAD_NODES_MAX);
-	if ((r->source_set & 1u << node) != 0)
-		return r->sources[node];
-	return (r->source_set & 1u) != 0 ? r->sources[0] : NULL;
+	for (uint8_t i = 0; i < r->n_sources; i++) {
+		if (r->sources[i].node == node)
+			return r->sources[i].addr;
+		if (r->sources[i].node == 0)
+			others = r->sources[i].addr;
+	}
+	return others;
 }
 
 bool

@@ -48,12 +48,10 @@ put_slots(struct conf_out *o, const struct conf *c, const struct conf_router *r)
 		    r->proto == CONF_CARP ? "skew" : "priority", r->rank[i]);
 		put_on(o, c, i);
 	}
-	for (unsigned i = 0; i <= HAD_NODES_MAX; i++) {
-		if ((r->source_set & 1u << i) == 0)
-			continue;
+	for (unsigned i = 0; i < r->n_sources; i++) {
 		conf_put(o, "\tsource ");
-		put_addr(o, r->sources[i], r->family);
-		put_on(o, c, i);
+		put_addr(o, r->sources[i].addr, r->family);
+		put_on(o, c, r->sources[i].node);
 	}
 }
 

@@ -220,11 +220,19 @@ static bool
 parse_source(struct conf_parser *p)
 {
 	struct conf_router *r = p->router;
-	uint8_t bytes[16], slot;
+	uint8_t bytes[16], slot, at;
 
+	if (r->n_sources == CONF_SOURCES_MAX)
+		return conf_expected(
+		    p, "at most %d sources of a router", CONF_SOURCES_MAX);
 	if (!parse_binary(p, bytes) || !parse_on(p, &r->source_set, &slot))
 		return false;
-	memcpy(r->sources[slot], bytes, sizeof(bytes));
+	/* By node, in whatever order the file has them. */
+	for (at = r->n_sources++; at > 0 && r->sources[at - 1].node > slot;
+	     at--)
+		r->sources[at] = r->sources[at - 1];
+	r->sources[at].node = slot;
+	memcpy(r->sources[at].addr, bytes, sizeof(bytes));
 	return true;
 }
 

@@ -165,7 +165,8 @@ set_peers(const struct imp_instance *in, struct conf_router *r)
 {
 	if (in->source_family == r->family &&
 	    strcmp(r->ifname, in->ifname) == 0) {
-		memcpy(r->sources[0], in->source, 16);
+		memcpy(r->sources[0].addr, in->source, 16);
+		r->n_sources = 1;
 		r->source_set = 1;
 	}
 	for (uint8_t i = 0; i < in->n_peers; i++)

@@ -222,7 +222,7 @@ struct vip_addr_status {
 	bool carrier; /* of its interface; true until told otherwise */
 	monotime_t since; /* of the state */
 	uint64_t announced, conflicts, stripped; /* totals */
-	char error[96]; /* last failure, "" = none since the last TAKE */
+	char error[64]; /* last failure, "" = none since the last TAKE */
 };
 
 struct vip_status {
