@@ -65,6 +65,9 @@ vip_set_state(
 	ASSERT(to < VIP_STATE_N && to != a->state);
 	snprintf(text, sizeof(text), "%s -> %s: %s", vip_state_name(a->state),
 	    vip_state_name(to), why);
+	ASSERT(v->in[a->state] > 0);
+	v->in[a->state]--;
+	v->in[to]++;
 	a->state = to;
 	a->since = v->now;
 	vip_note(v, a, HAD_INFO, "", text);
@@ -73,12 +76,7 @@ vip_set_state(
 static bool
 any_in(const struct vip *v, enum vip_state state)
 {
-	uint16_t i;
-
-	for (i = 0; i < v->n; i++)
-		if (v->addrs[i].state == state)
-			return true;
-	return false;
+	return v->in[state] > 0;
 }
 
 /* Nothing renewed the lease in time: the kernel has closed the guard. */
@@ -316,7 +314,7 @@ vip_new(const struct vip_conf *conf, const struct vip_ops *ops, void *ctx)
 		return NULL;
 	v->ops = ops;
 	v->ctx = ctx;
-	v->n = conf->n;
+	v->n = v->in[VIP_OFF] = conf->n;
 	v->lease_ms = conf->lease_ms;
 	v->timer_at = MT_NEVER;
 	for (i = 0; i < v->n; i++) {
@@ -339,12 +337,14 @@ same_addr(const struct vip_addr_conf *a, const struct vip_addr_conf *b)
 
 /* Its name may be another. */
 static void
-adopt_addr(struct vip_a *a, const struct vip_a *old)
+adopt_addr(struct vip *v, struct vip_a *a, const struct vip_a *old)
 {
 	struct vip_addr_conf conf = a->conf;
 
+	v->in[a->state]--;
 	*a = *old;
 	a->conf = conf;
+	v->in[a->state]++;
 }
 
 void
@@ -374,7 +374,7 @@ vip_adopt(struct vip *v, const struct vip *old)
 		const struct vip_a *o = &old->addrs[i];
 
 		if (i < v->n && same_addr(&v->addrs[i].conf, &o->conf))
-			adopt_addr(&v->addrs[i], o);
+			adopt_addr(v, &v->addrs[i], o);
 		else
 			ASSERT(o->state == VIP_OFF);
 	}

@@ -36,7 +36,7 @@ struct vip_a {
 	uint8_t announce_next; /* index in announce_ms */
 	struct vip_gap repair, defend;
 	uint64_t announced, conflicts, stripped;
-	char error[96];
+	char error[64];
 };
 
 #define VIP_NOT_ASKED UINT64_MAX
@@ -45,6 +45,7 @@ struct vip {
 	const struct vip_ops *ops; /* borrowed */
 	void *ctx; /* borrowed */
 	uint16_t n;
+	uint16_t in[VIP_STATE_N]; /* addresses in each state */
 	uint32_t lease_ms;
 	bool in_step, vouched;
 	bool has_beat;

@@ -519,8 +519,6 @@ vrs_bind(struct vrs *v, uint16_t id)
 void
 vrs_send(struct vrs *v, uint16_t id, const uint8_t *frame, size_t len)
 {
-	struct sockaddr_ll *to;
-
 	ASSERT(id < v->n_ifs && len > ETH_HLEN && len <= VRS_FRAME_MAX);
 	if (v->ifs[id].facts.ifindex == 0) {
 		v->stats.send_unbound++;
@@ -528,20 +526,10 @@ vrs_send(struct vrs *v, uint16_t id, const uint8_t *frame, size_t len)
 	}
 	if (v->n_queued == VRS_QUEUE || v->queued_bytes + len > QUEUE_BYTES)
 		vrs_flush(v);
-	to = &v->to[v->n_queued];
-	*to = (struct sockaddr_ll){
-	    .sll_family = AF_PACKET,
-	    .sll_ifindex = (int)v->ifs[id].facts.ifindex,
-	    .sll_halen = 6,
-	};
-	/* So that the egress hook knows what it is looking at. */
-	memcpy(&to->sll_protocol, frame + 12, 2);
-	memcpy(to->sll_addr, frame, 6);
 	memcpy(v->bytes + v->queued_bytes, frame, len);
+	v->on[v->n_queued] = id;
 	v->iov[v->n_queued] = (struct iovec){v->bytes + v->queued_bytes, len};
 	v->out_msgs[v->n_queued].msg_hdr = (struct msghdr){
-	    .msg_name = to,
-	    .msg_namelen = sizeof(*to),
 	    .msg_iov = &v->iov[v->n_queued],
 	    .msg_iovlen = 1,
 	};
@@ -550,21 +538,56 @@ vrs_send(struct vrs *v, uint16_t id, const uint8_t *frame, size_t len)
 }
 
 static void
-send_failed(struct vrs *v, int ifindex)
+send_failed(struct vrs *v, uint16_t id)
 {
 	uint32_t suppressed;
 	int saved = errno;
-	uint16_t i;
 
 	v->stats.send_failed++;
-	if (!log_allowed(&v->send_limit, loop_now(), &suppressed))
-		return;
-	for (i = 0; i < v->n_ifs; i++)
-		if ((int)v->ifs[i].facts.ifindex == ifindex)
-			break;
-	log_warnx("interface %s: advert not sent: %s (%u more before)",
-	    i < v->n_ifs ? v->ifs[i].conf.name : "?", strerror(saved),
-	    suppressed);
+	if (log_allowed(&v->send_limit, loop_now(), &suppressed))
+		log_warnx("interface %s: advert not sent: %s (%u more before)",
+		    v->ifs[id].conf.name, strerror(saved), suppressed);
+}
+
+/*
+ * The socket is bound to the interface that there is now, so that no message
+ * needs an address: with many routers that is a part of what they cost.
+ */
+static int
+out_bind(struct iface *f)
+{
+	/* Protocol 0: it never receives; the kernel reads it in the frame. */
+	struct sockaddr_ll to = {
+	    .sll_family = AF_PACKET,
+	    .sll_ifindex = (int)f->facts.ifindex,
+	};
+
+	if (f->out_ifindex == f->facts.ifindex)
+		return 0;
+	f->out_ifindex = 0;
+	if (f->facts.ifindex == 0) {
+		errno = ENODEV;
+		return -1;
+	}
+	if (bind(f->out, (struct sockaddr *)&to, sizeof(to)) < 0)
+		return -1;
+	f->out_ifindex = f->facts.ifindex;
+	return 0;
+}
+
+/* What is queued from at on for one interface.  How many that are, or -1. */
+static int
+flush_some(struct vrs *v, unsigned at)
+{
+	struct iface *f = &v->ifs[v->on[at]];
+	unsigned n = 1;
+
+	while (at + n < v->n_queued && v->on[at + n] == v->on[at])
+		n++;
+	if (out_bind(f) < 0)
+		return -1;
+	v->stats.send_calls++;
+	return sendmmsg(f->out, v->out_msgs + at, n, MSG_DONTWAIT);
 }
 
 void
@@ -573,10 +596,8 @@ vrs_flush(struct vrs *v)
 	unsigned at = 0;
 
 	while (at < v->n_queued) {
-		int n = sendmmsg(
-		    v->out, v->out_msgs + at, v->n_queued - at, MSG_DONTWAIT);
+		int n = flush_some(v, at);
 
-		v->stats.send_calls++;
 		if (n > 0) {
 			v->stats.sent += (unsigned)n;
 			at += (unsigned)n;
@@ -585,7 +606,7 @@ vrs_flush(struct vrs *v)
 		if (errno == EINTR)
 			continue;
 		/* The next ones may have another interface. */
-		send_failed(v, v->to[at].sll_ifindex);
+		send_failed(v, v->on[at]);
 		at++;
 	}
 	v->n_queued = 0;
@@ -617,16 +638,20 @@ static int
 open_sockets(struct vrs *v)
 {
 	int size = SNDBUF, prio = TC_PRIO_CONTROL;
+	uint16_t i;
 
-	/* Protocol 0: it never receives. */
-	v->out = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+	for (i = 0; i < v->n_ifs; i++) {
+		int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+
+		if ((v->ifs[i].out = fd) < 0)
+			return -1;
+		setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
+		setsockopt(fd, SOL_SOCKET, SO_PRIORITY, &prio, sizeof(prio));
+	}
 	v->catch4 = catcher(AF_INET);
 	v->catch6 = catcher(AF_INET6);
-	if (v->out < 0 || v->catch4 < 0 ||
-	    (v->catch6 < 0 && errno != EAFNOSUPPORT))
+	if (v->catch4 < 0 || (v->catch6 < 0 && errno != EAFNOSUPPORT))
 		return -1;
-	setsockopt(v->out, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
-	setsockopt(v->out, SOL_SOCKET, SO_PRIORITY, &prio, sizeof(prio));
 	return 0;
 }
 
@@ -641,6 +666,7 @@ copy_conf(struct vrs *v, const struct vrs_conf *conf)
 		struct iface *f = &v->ifs[i];
 
 		f->conf = conf->ifaces[i];
+		f->out = -1;
 		f->ear4 = f->ear6 =
 		    (struct ear){.vrs = v, .id = i, .fd = -1, .group = -1};
 	}
@@ -691,7 +717,7 @@ vrs_new(sd_event *event, const struct vrs_conf *conf, const struct vrs_cb *cb,
 		v->cb = *cb;
 		v->ctx = ctx;
 		v->event = event;
-		v->out = v->catch4 = v->catch6 = -1;
+		v->catch4 = v->catch6 = -1;
 		if (copy_conf(v, conf) == 0 && (what = "peers") != NULL &&
 		    check_peers(v) == 0 && (what = "sockets") != NULL &&
 		    open_sockets(v) == 0 && (what = "rtnetlink") != NULL &&
@@ -716,11 +742,11 @@ vrs_free(struct vrs *v)
 	for (i = 0; i < v->n_ifs; i++) {
 		ear_close(&v->ifs[i].ear4);
 		ear_close(&v->ifs[i].ear6);
+		if (v->ifs[i].out >= 0)
+			close(v->ifs[i].out);
 	}
 	vrs_facts_close(v);
 	loop_timer_free(v->rest);
-	if (v->out >= 0)
-		close(v->out);
 	if (v->catch4 >= 0)
 		close(v->catch4);
 	if (v->catch6 >= 0)

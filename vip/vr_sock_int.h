@@ -41,13 +41,15 @@ struct iface {
 	struct vrs_iface told; /* as the caller knows */
 	bool was_told;
 	struct ear ear4, ear6;
+	int out; /* owned; -1: none; sends */
+	uint32_t out_ifindex; /* that it is bound to; 0: none */
 };
 
 struct vrs {
 	struct vrs_cb cb;
 	void *ctx; /* borrowed */
 	sd_event *event; /* borrowed */
-	int out, catch4, catch6; /* owned */
+	int catch4, catch6; /* owned */
 	struct vrs_addr *peers, *own; /* owned */
 	uint16_t n_peers, n_own;
 	uint8_t *big; /* owned; room for a long frame */
@@ -68,7 +70,7 @@ struct vrs {
 	uint8_t *bytes; /* owned */
 	size_t queued_bytes;
 	unsigned n_queued;
-	struct sockaddr_ll to[VRS_QUEUE];
+	uint16_t on[VRS_QUEUE]; /* which interface */
 	struct iovec iov[VRS_QUEUE];
 	struct mmsghdr out_msgs[VRS_QUEUE];
 
