@@ -609,6 +609,7 @@ nd_step(struct nd *nd, const struct nd_event *e)
 	settle(nd);
 	timers(nd);
 	settle(nd);
+	nd_vr_tell_due(nd);
 	arm(nd);
 	nd->stepped = nd->now;
 	nd->stepping = false;

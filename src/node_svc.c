@@ -296,11 +296,13 @@ op_stopped(void *ctx, bool clean)
 {
 	struct nd *nd = ctx;
 
-	if (clean)
+	if (clean) {
 		nd_lock_leave(nd);
-	else
+	} else {
 		/* No goodbye: the peer must not think that all is free. */
+		nd_vr_tell_due(nd); /* no word leaves after this */
 		nd->ops->done(nd->ctx, false);
+	}
 }
 
 static void

@@ -35,6 +35,7 @@ struct nd_vr_router {
 	monotime_t until;
 	monotime_t heard_at; /* the last one of the peer node */
 	bool ordered; /* bound: told ACTIVE */
+	bool tell; /* the peer is to hear of it at the end of the step */
 	bool told; /* the peer node has told something of it, ever */
 	monotime_t told_at; /* of it, or of its LAN; the last time */
 	bool fresh; /* and by the present connection */
@@ -66,6 +67,7 @@ struct nd_vr {
 	bool link_told[VR_IFS_MAX], link_up[VR_IFS_MAX];
 	bool lan_told[VR_IFS_MAX]; /* last said to the peer */
 	bool started, vouched, standby, stopping, stopped;
+	bool tells; /* one of them has tell */
 	bool beat_due; /* a router gave up: the others' lease is another */
 	monotime_t vr_at, vip_at, reach_at;
 	monotime_t leased; /* until then, if any is held */

@@ -73,18 +73,23 @@ send_all(struct nd *nd, const uint8_t *bytes, size_t len)
 			    nd, &nd->peers[i], WIRE_ROUTERS, 0, 0, &buf, 1);
 }
 
+/*
+ * At the end of the step: what was decided is done first, and what is sealed
+ * and sent meanwhile would make its clients wait.
+ */
 void
 nd_vr_tell(struct nd *nd, uint16_t id)
 {
 	struct nd_vr_router *r = nd_vr_of(nd->vr, id);
-	uint8_t entry[VR_WIRE_LEN];
 
-	if (nd->n_peers > 0 && r != NULL && put_entry(nd, r, entry))
-		send_all(nd, entry, sizeof(entry));
+	if (nd->n_peers == 0 || r == NULL)
+		return;
+	r->tell = nd->vr->tells = true;
 }
 
-void
-nd_vr_tell_all(struct nd *nd, int ifx)
+/* Of all, of those on one interface, or (due) of those that have changed. */
+static void
+tell(struct nd *nd, int ifx, bool due)
 {
 	enum { AT_ONCE = 64 };
 	uint8_t entries[AT_ONCE * VR_WIRE_LEN];
@@ -92,9 +97,12 @@ nd_vr_tell_all(struct nd *nd, int ifx)
 	size_t n = 0;
 
 	for (uint16_t i = 0; nd->n_peers > 0 && i < v->n; i++) {
-		if (ifx >= 0 && v->routers[i].ifx != ifx)
+		struct nd_vr_router *r = &v->routers[i];
+
+		if ((ifx >= 0 && r->ifx != ifx) || (due && !r->tell))
 			continue;
-		if (put_entry(nd, &v->routers[i], entries + n * VR_WIRE_LEN))
+		r->tell = false;
+		if (put_entry(nd, r, entries + n * VR_WIRE_LEN))
 			n++;
 		if (n < AT_ONCE)
 			continue;
@@ -103,6 +111,21 @@ nd_vr_tell_all(struct nd *nd, int ifx)
 	}
 	if (n > 0)
 		send_all(nd, entries, n * VR_WIRE_LEN);
+}
+
+void
+nd_vr_tell_due(struct nd *nd)
+{
+	if (nd->vr == NULL || !nd->vr->tells)
+		return;
+	nd->vr->tells = false;
+	tell(nd, -1, true);
+}
+
+void
+nd_vr_tell_all(struct nd *nd, int ifx)
+{
+	tell(nd, ifx, false);
 }
 
 void
