@@ -29,17 +29,25 @@ hears(const struct nd *nd, const struct nd_vr_router *r)
 }
 
 /*
- * Its word that it lost the LAN is void when its adverts still come long after
- * that: what it said since does not pass.  If it does, and the word is true,
- * the peer gives way by itself.
+ * Its word that it lost the LAN is void when its adverts, of any router there,
+ * still come long after that: what it said since does not pass.  If it does,
+ * and the word is true, the peer gives way by itself.
  */
 static bool
 peer_lan_ok(const struct nd *nd, const struct nd_vr_router *r)
 {
 	int64_t reach_us = nd->conf->t.heartbeat_ms * INT64_C(3000);
 
-	return r->peer.lan_ok ||
-	       (hears(nd, r) && mt_sub_us(r->heard_at, r->told_at) > reach_us);
+	if (r->peer.lan_ok)
+		return true;
+	for (uint16_t i = 0; i < nd->vr->n; i++) {
+		const struct nd_vr_router *o = &nd->vr->routers[i];
+
+		if (o->ifx == r->ifx && hears(nd, o) &&
+		    mt_sub_us(o->heard_at, r->told_at) > reach_us)
+			return true;
+	}
+	return false;
 }
 
 static bool
