@@ -543,6 +543,8 @@ deliver(struct host *h, struct mail *m)
 		return;
 	}
 	if (h->paused || h->inbox != NULL) {
+		if (h->paused)
+			rt_overtaken(h, m);
 		m->next = NULL;
 		*h->inbox_end = m;
 		h->inbox_end = &m->next;

@@ -492,6 +492,33 @@ share_process_stands_still(struct world *w)
 	scene_end(w);
 }
 
+/* It does not know that it stood still, and words come late. */
+static void
+share_still_and_lossy(struct world *w)
+{
+	share_begin(w);
+	operator(alpha(w), ND_OP_STOP, 1, 0);
+	for (int i = 0; i < 4; i++) {
+		run_ms(w, 3000);
+		machine_freeze(alpha(w));
+		run_ms(w, 3000);
+		expect(w, share_answers(bravo(w), ADDRESSES) == SHARE_EVERY,
+		    "bravo serves all");
+		for (unsigned l = 0; l < LINKS; l++)
+			for (unsigned d = 0; d < HOSTS; d++)
+				w->link[l].dir[d].loss_permille = 600;
+		machine_thaw(alpha(w), false);
+		run_ms(w, 2000);
+		for (unsigned l = 0; l < LINKS; l++)
+			for (unsigned d = 0; d < HOSTS; d++)
+				w->link[l].dir[d].loss_permille = 0;
+		expect(
+		    w, run_till(w, both_serve, 5000), "each serves its half");
+	}
+	operator(alpha(w), ND_OP_START, 1, 0);
+	scene_end(w);
+}
+
 static void
 share_standby_and_lan(struct world *w)
 {
@@ -547,6 +574,8 @@ const struct scene scenes_vr[] = {
     {SCENE(share_standby_and_lan), 0, 0, SHARED(0)},
     {SCENE(vr_survivor_blinks), 0, 0,
 	VRRP(0, "1s", 150, 100, "	track file \"/sim/file\"\n")},
-    {SCENE(vr_old_word_of_the_lan), W_PINGS, 0, FAST},
+    {SCENE(vr_old_word_of_the_lan), W_PINGS, 0,
+	FAST VRRP(1, "200ms", 100, 150, "	preempt after 0ms\n")},
+    {SCENE(share_still_and_lossy), W_WAIT, 0, SHARED(0)},
 };
 const unsigned n_scenes_vr = NITEMS(scenes_vr);

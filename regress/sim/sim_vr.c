@@ -155,6 +155,43 @@ rt_first(struct host *h, struct mail **at_)
 	return at_;
 }
 
+static bool
+same_fact(const struct mail *a, const struct mail *b)
+{
+	if (a->gen != b->gen || a->e.type != b->e.type)
+		return false;
+	switch (a->e.type) {
+	case ND_EV_VR_IFACE:
+		return a->e.u.iface.ifx == b->e.u.iface.ifx;
+	case ND_EV_VR_TRACK:
+		return a->e.u.track.id == b->e.u.track.id;
+	case ND_EV_VIP:
+		return a->e.u.vip.type == VIP_EV_CARRIER &&
+		       b->e.u.vip.type == VIP_EV_CARRIER &&
+		       strcmp(a->text, b->text) == 0;
+	default:
+		return false;
+	}
+}
+
+/* The drivers read all that waits, then tell what is so now. */
+void
+rt_overtaken(struct host *h, const struct mail *by)
+{
+	for (struct mail **at_ = &h->inbox; *at_ != NULL;) {
+		struct mail *m = *at_;
+
+		if (!same_fact(m, by)) {
+			at_ = &m->next;
+			continue;
+		}
+		*at_ = m->next;
+		if (m->next == NULL)
+			h->inbox_end = at_;
+		free(m);
+	}
+}
+
 /* --- the guard --- */
 
 void

@@ -48,6 +48,8 @@ struct vr_world {
 	int64_t alone_at; /* since when one node can, the other cannot; NEVER */
 	unsigned alone; /* which */
 	int64_t still_at; /* no router has moved since, nor had cause to */
+	/* Both answered for the same clients when that was excused, and do. */
+	bool shares_twice;
 	unsigned doubles, looks; /* counted */
 };
 
@@ -64,6 +66,8 @@ void rt_thawed(struct host *, int64_t us); /* its clock stood still, too */
 void rt_carrier(struct host *);
 void rt_heal(struct world *);
 void rt_swarm(struct sim *); /* their own faults */
+/* It waits for a daemon that does not run: what it makes untrue does not. */
+void rt_overtaken(struct host *, const struct mail *);
 /* What a daemon reads first of what waits: at, or an advert. */
 struct mail **rt_first(struct host *, struct mail **at);
 void rt_addr_add(struct host *, uint16_t id);
@@ -88,6 +92,7 @@ void rt_set_guard(
 void rt_check(struct world *); /* something answers, or ceases to */
 void rt_round(struct world *); /* now and then */
 void rt_words_lost(struct world *);
+bool rt_words_passed(struct world *);
 void rt_disturbed(struct world *); /* a router may move by right */
 void rt_anew(struct world *); /* and whoever is alone waits anew */
 void rt_jumped(const struct host *); /* its clock */

@@ -162,12 +162,28 @@ lan_bound(const struct world *w, unsigned i)
 	return is_carp(w, ADDRESSES + i) ? v->every_us + SLACK_US : SLACK_US;
 }
 
+/* What one says the other has heard. */
+static bool
+words_passed(const struct world *w)
+{
+	const struct conf_timers *t = &w->conf->t;
+
+	return w->sim->now - w->vr->words_bad_at >
+	       (2 * (int64_t)t->heartbeat_ms + t->dead_ms) * MS + FLIGHT_US;
+}
+
+bool
+rt_words_passed(struct world *w)
+{
+	look_links(w, true);
+	return words_passed(w);
+}
+
 static void
 judge_twice(struct world *w, unsigned i)
 {
 	struct vr_world *v = w->vr;
 	int64_t now = w->sim->now, twice = now - v->twice_at[i];
-	int64_t words = 2 * (int64_t)w->conf->t.heartbeat_ms * MS + FLIGHT_US;
 
 	look_links(w, true);
 	if (now - v->lan_bad_at > v->down_us + SLACK_US &&
@@ -177,7 +193,7 @@ judge_twice(struct world *w, unsigned i)
 		    "adverts pass",
 		    w->conf->addresses[ADDRESSES + i].name,
 		    (long long)(twice / MS));
-	else if (now - v->words_bad_at > words + w->conf->t.dead_ms * MS &&
+	else if (words_passed(w) &&
 		 twice > (asleep(w) ? v->down_us : FLIGHT_US))
 		violation(w, "I1",
 		    "both nodes answer for address %s since %lld ms, and "
