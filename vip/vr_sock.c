@@ -46,7 +46,8 @@ enum {
 	REST_FROM = 8, /* adverts in REST_MS: there are many routers */
 	REST_MS = 1,
 	MANY_FROM = 64, /* adverts of one rest */
-	LONG_REST_MS = 2,
+	POLL_MS = 5,
+	POLLS = 4, /* without as many, before the socket wakes again */
 	QUEUE_BYTES = 256 * 1024,
 	SNDBUF = 8 * 1024 * 1024,
 	RCVBUF = 1024 * 1024,
@@ -233,30 +234,41 @@ ear_batch(struct ear *e, const struct timespec *wall, monotime_t now)
 	return n_used;
 }
 
-/* How many there were. */
-static unsigned
+static void
 ear_read(struct ear *e)
 {
 	struct timespec wall;
-	unsigned total = 0, n;
+	unsigned n;
 	int rounds = READ_ROUNDS;
 	monotime_t now;
 
 	if (!ear_has(e))
-		return 0;
+		return;
 	clock_gettime(CLOCK_REALTIME, &wall);
 	now = loop_now();
 	do {
 		n = ear_batch(e, &wall, now);
-		total += n;
+		e->seen += n;
 	} while (n > 0 && --rounds > 0);
-	return total;
+}
+
+/* The first of all rests ends the others. */
+static void
+rest(struct vrs *v, monotime_t now, int64_t ms)
+{
+	monotime_t at = mt_add_ms(now, ms);
+
+	if (mt_before(now, v->rest_at) && !mt_before(at, v->rest_at))
+		return;
+	v->rest_at = at;
+	loop_timer_at(v->rest, at);
 }
 
 /*
  * Adverts of many routers come in a burst, and each one would wake the process,
- * which is dearer than reading it: after some of them the socket has a rest,
- * and after the first one, and a longer one, if they were very many before.
+ * which is dearer than reading it: after some of them the socket has a rest.
+ * As long as there are very many it is looked at now and then, instead: twice
+ * in the shortest interval.  What is due is heard before any timeout.
  */
 static void
 ear_turn(struct ear *e)
@@ -264,7 +276,6 @@ ear_turn(struct ear *e)
 	struct vrs *v = e->vrs;
 	monotime_t now = loop_now();
 	bool rested = e->rests;
-	unsigned n;
 
 	ASSERT(!v->reading);
 	if (!mt_before(now, mt_add_ms(e->burst_at, REST_MS))) {
@@ -272,18 +283,23 @@ ear_turn(struct ear *e)
 		e->burst = 0;
 	}
 	v->reading = true;
-	n = ear_read(e);
+	ear_read(e);
 	v->reading = false;
-	e->burst += n;
 	if (rested) {
-		e->many = n >= MANY_FROM;
+		if (e->seen >= MANY_FROM)
+			e->polls = POLLS;
+		else if (e->polls > 0)
+			e->polls--;
 		e->burst = 0;
+		e->rests = e->polls > 0;
+	} else {
+		e->burst += e->seen;
+		e->rests = e->burst >= REST_FROM;
 	}
-	e->rests = !rested && (e->burst >= REST_FROM || (e->many && n > 0));
+	e->seen = 0;
 	v->stats.rests += e->rests;
 	if (e->rests)
-		loop_timer_at(
-		    v->rest, mt_add_ms(now, e->many ? LONG_REST_MS : REST_MS));
+		rest(v, now, e->polls > 0 ? POLL_MS : REST_MS);
 	if (rested != e->rests && e->src != NULL)
 		sd_event_source_set_enabled(
 		    e->src, e->rests ? SD_EVENT_OFF : SD_EVENT_ON);
@@ -312,6 +328,7 @@ on_rest(void *ctx, monotime_t now)
 	uint16_t i;
 
 	(void)now;
+	v->rest_at.us = 0;
 	for (i = 0; i < v->n_ifs; i++) {
 		if (v->ifs[i].ear4.rests)
 			ear_turn(&v->ifs[i].ear4);
@@ -350,6 +367,7 @@ ear_close(struct ear *e)
 	e->fd = e->group = -1;
 	e->ifindex = 0;
 	e->rests = false;
+	e->seen = e->polls = 0;
 }
 
 /* The hardware's group; and a real join, so that switches know. */

@@ -32,7 +32,8 @@ struct ear {
 	monotime_t burst_at; /* since then came */
 	unsigned burst; /* as many */
 	bool rests; /* there are many: src is off until the timer */
-	bool many; /* so they were in the last rest */
+	unsigned seen; /* adverts since it was looked at */
+	unsigned polls; /* very many: it is looked at so often yet */
 };
 
 struct iface {
@@ -55,6 +56,7 @@ struct vrs {
 	uint8_t *big; /* owned; room for a long frame */
 	bool reading;
 	struct loop_timer *rest; /* owned */
+	monotime_t rest_at; /* when that ends; past: none */
 
 	/* What is known of the interfaces (vr_facts.c). */
 	struct mnl_socket *ask, *mon; /* owned */

@@ -483,6 +483,36 @@ test_bursts(void **state)
 	close(fd);
 }
 
+/* Very many are looked at now and then, as long as they come, and no longer. */
+static void
+test_very_many(void **state)
+{
+	struct vrs_stats s, later;
+	uint8_t f[64];
+	int fd, i, round;
+
+	(void)state;
+	NEED_WORLD();
+	up();
+	fd = wire(BRAVO);
+	frame4(f, BRAVO, "224.0.0.18", 112);
+	for (round = 1; round <= 5; round++) {
+		for (i = 0; i < 100; i++)
+			assert_int_equal(send(fd, f, 46, 0), 46);
+		assert_true(TURN_UNTIL(2000, n_packets == round * 100));
+	}
+	/* Nothing comes: five milliseconds, a few times. */
+	assert_false(TURN_UNTIL(200, n_packets > 500));
+	vrs_stats(vrs, &s);
+	assert_true(s.rests >= 5);
+	assert_false(TURN_UNTIL(100, n_packets > 500));
+	vrs_stats(vrs, &later);
+	assert_int_equal(later.rests, s.rests);
+	assert_int_equal(send(fd, f, 46, 0), 46);
+	assert_true(TURN_UNTIL(2000, n_packets == 501));
+	close(fd);
+}
+
 /*
  * A frame that no slot of the ring has room for comes whole and in its place;
  * more of them than the ring has are lost, and then it goes on.
@@ -666,6 +696,7 @@ main(int argc, char **argv)
 	    T(facts),
 	    T(interface_comes_and_goes),
 	    T(bursts),
+	    T(very_many),
 	    T(long_ones_and_too_many),
 	    T(send),
 	    T(send_fails),
