@@ -372,20 +372,27 @@ one_owner(struct world *w, struct host *h)
 		violation(w, "I1", "both nodes acknowledge writes");
 }
 
-/* A copy that lacks what was just acknowledged is stale until in sync. */
-static void
+/*
+ * A copy that lacks what was just acknowledged is stale until in sync.  True:
+ * the other one lacks this.
+ */
+static bool
 staleness(struct world *w, const struct vreq *r)
 {
 	struct host *o = other(r->h);
+	bool lacks = false;
 
-	for (uint32_t i = 0; i < r->len / SECTOR && !o->stale; i++) {
+	for (uint32_t i = 0; i < r->len / SECTOR && !lacks; i++) {
 		uint64_t off = r->off + i * SECTOR;
 		unsigned n = unit_of(off);
 
-		o->stale = !legal(&w->units[n], look(o->disk.cache + off, n));
-		if (o->stale)
-			detail(w, "%s is behind", o->name);
+		lacks = !legal(&w->units[n], look(o->disk.cache + off, n));
 	}
+	if (lacks && !o->stale) {
+		o->stale = true;
+		detail(w, "%s is behind", o->name);
+	}
+	return lacks;
 }
 
 static void
@@ -404,8 +411,7 @@ acked_write(struct world *w, struct vreq *r)
 		}
 		prune(w, u);
 	}
-	staleness(w, r);
-	if (r->h->misled && overtaken(r->h) && other(r->h)->stale)
+	if (staleness(w, r) && r->h->misled && overtaken(r->h))
 		violation(w, "I1", "%s stood still, and acknowledges alone",
 		    r->h->name);
 }
