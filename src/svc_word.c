@@ -304,6 +304,11 @@ svc_word_settle(struct svc *s, struct unit *u)
 	} else if (o->op == SVC_OP_STOP && u->state == SVC_STOPPED &&
 		   !peer_has(u)) {
 		svc_op_settle(s, u, true, "stopped until it is started");
+	} else if (u->disabled != (o->op == SVC_OP_STOP)) {
+		/* A later word, on the other node: nothing to wait for. */
+		svc_op_settle(s, u, false,
+		    u->disabled ? "stopped by another operator"
+				: "started by another operator");
 	} else if (u->peer_known && u->peer.state == SVC_FAILED) {
 		snprintf(text, sizeof(text), "will not stop on %s",
 		    svc_node_name(s, s->peer));

@@ -250,6 +250,28 @@ start_is_not_waited_for_long(void **state)
 	assert_int_equal(w.nodes[ALPHA].code, 1);
 }
 
+/* Who waits for what another operator has taken back does so no longer. */
+static void
+a_later_word_ends_the_wait(void **state)
+{
+	(void)state;
+	shop_on_alpha();
+	order(BRAVO, SVC_OP_STOP, SHOP, 0);
+	run(50);
+	/* It takes for ever on alpha. */
+	w.nodes[ALPHA].result[MOUNT][SVC_DO_START] = -1;
+	order(BRAVO, SVC_OP_START, SHOP, 0);
+	w.nodes[BRAVO].replies = 0;
+	run(1000);
+	assert_int_equal(w.nodes[BRAVO].replies, 0);
+	order(ALPHA, SVC_OP_STOP, SHOP, 0);
+	run(100);
+	assert_int_equal(w.nodes[BRAVO].replies, 1);
+	assert_int_equal(w.nodes[BRAVO].code, 1);
+	assert_string_equal(
+	    w.nodes[BRAVO].reply, "shop: stopped by another operator");
+}
+
 static void
 move_to_either_node(void **state)
 {
@@ -323,6 +345,7 @@ main(void)
 	    T(stop_that_fails_is_told),
 	    T(start_that_nobody_can),
 	    T(start_is_not_waited_for_long),
+	    T(a_later_word_ends_the_wait),
 	    T(move_to_either_node),
 	    T(dry_runs_change_nothing),
 	};
