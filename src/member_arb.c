@@ -253,6 +253,20 @@ mb_arb_spent(struct mb *m, uint64_t epoch)
 	mb_view_changed(m);
 }
 
+/* What was asked for is of an epoch that is over: of no use, if granted. */
+void
+mb_arb_epoch(struct mb *m)
+{
+	for (unsigned i = 0; i < m->n_peers; i++) {
+		struct peer *p = &m->peers[i];
+
+		if (p->asked == 0 || p->asked > m->epoch)
+			continue;
+		p->leased = false;
+		ask(m, p, p->asked_verify);
+	}
+}
+
 /* R4: who holds data shoots first. */
 void
 mb_arb_holds(struct mb *m)

@@ -204,6 +204,7 @@ void mb_arb_silent(struct mb *, struct peer *);
 void mb_arb_rest(struct mb *, struct peer *);
 void mb_arb_boot(struct mb *);
 void mb_arb_verdict(struct mb *, struct peer *, const struct mb_event *);
+void mb_arb_epoch(struct mb *);
 void mb_arb_holds(struct mb *);
 void mb_arb_spent(struct mb *, uint64_t epoch);
 monotime_t mb_arb_deadline(const struct mb *, const struct peer *);

@@ -67,7 +67,7 @@ mb_pair_alone(struct mb *m, struct peer *p, enum mb_peer verdict,
 	 * The lease's epoch; or one that no voter has granted: the peer may
 	 * have had it before it was switched off.
 	 */
-	if (p != NULL && p->asked != 0)
+	if (p != NULL && p->asked > m->epoch)
 		m->want.epoch = p->asked + (m->conf.voters && !p->leased);
 	/* The peer may have had higher ones: tokens have to be above those. */
 	if (m->seeding)
@@ -300,8 +300,10 @@ mb_pair_done(struct mb *m)
 		ASSERT(m->record.epoch > m->epoch);
 		m->epoch = m->record.epoch;
 		m->ops->epoch(m->ctx, m->epoch);
-		if (goal != GOAL_ALONE && goal != GOAL_PAIR)
+		if (goal != GOAL_ALONE && goal != GOAL_PAIR) {
+			mb_arb_epoch(m);
 			mb_view_changed(m);
+		}
 	}
 	switch (goal) {
 	case GOAL_ALONE:

@@ -494,6 +494,32 @@ R1_verified_off(void **state)
 	assert_false(w.nodes[ALPHA].own_right);
 }
 
+/*
+ * It hears of a higher epoch when its agent has looked: then that was wrong,
+ * the agent is asked again, and an operator who decides instead raises it once
+ * more.
+ */
+static void
+R1_newer_epoch_while_it_verifies(void **state)
+{
+	(void)state;
+	w.fences = true;
+	daemon_start(ALPHA);
+	run(TAKEOVER + 1);
+	verdict(ALPHA, MB_VERDICT_FROZEN);
+	verdict(ALPHA, MB_VERDICT_OFF);
+	step(ALPHA, (struct mb_event){
+			.type = MB_EV_NEWER_EPOCH, .u.newer = {BRAVO, 7}});
+	run(3 * DISK);
+	expect(ALPHA, INERT, UNKNOWN);
+	assert_int_equal(w.nodes[ALPHA].asked, 8);
+	assert_true(w.nodes[ALPHA].asked_verify);
+	seed(ALPHA);
+	run(DISK);
+	expect(ALPHA, ALONE, GONE);
+	assert_int_equal(w.nodes[ALPHA].epoch, 8);
+}
+
 static void
 R1_verify_ends_when_heard(void **state)
 {
@@ -703,6 +729,7 @@ main(void)
 	    T(R6_spent_at_pairing),
 	    T(R6_old_lease),
 	    T(R1_verified_off),
+	    T(R1_newer_epoch_while_it_verifies),
 	    T(R1_verify_ends_when_heard),
 	    T(R1_only_after_boot),
 	    T(R2_domain),
