@@ -3,6 +3,7 @@
 # Bulk: integrity under a change of keys, heartbeats beside it, a receiver that
 # stands still until every buffer is full.  Under emulation the ciphers decide
 # how fast it is.
+# lab: long
 # lab: timeout 240
 . "$LAB_ROOT/regress/lab/lib.sh"
 . "$LAB_ROOT/regress/lab/lib_sctp.sh"

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # A node that is back at once after its death: associations of its peer to the
 # dead daemon are still there, and the kernel may still hold the disk for it.
+# lab: long
 # lab: timeout 300
 # shellcheck source=../lib.sh
 . "$LAB_ROOT/regress/lab/lib.sh"
