@@ -17,7 +17,11 @@
 enum {
 	ADVERT_PROTO = 112,
 	VRS_READ_MAX = 4096, /* of a frame that is read */
-	VRS_QUEUE = 512, /* frames in one call; the kernel takes 1024 */
+	/*
+	 * Frames in one call.  More would save little: a call is a fiftieth
+	 * of what its frames take, and the queue is memory for each.
+	 */
+	VRS_QUEUE = 64,
 };
 
 struct ear {
