@@ -292,18 +292,17 @@ mb_pair_done(struct mb *m)
 {
 	enum mb_goal goal = m->goal;
 	struct peer *p = m->goal_peer;
+	bool raised = m->record.epoch != m->epoch;
 
 	ASSERT(!m->writing);
 	m->goal = GOAL_NONE;
 	m->goal_peer = NULL;
-	if (m->record.epoch != m->epoch) {
+	if (raised) {
 		ASSERT(m->record.epoch > m->epoch);
 		m->epoch = m->record.epoch;
 		m->ops->epoch(m->ctx, m->epoch);
-		if (goal != GOAL_ALONE && goal != GOAL_PAIR) {
-			mb_arb_epoch(m);
+		if (goal != GOAL_ALONE && goal != GOAL_PAIR)
 			mb_view_changed(m);
-		}
 	}
 	switch (goal) {
 	case GOAL_ALONE:
@@ -323,6 +322,9 @@ mb_pair_done(struct mb *m)
 	case GOAL_RESTORE:
 		break;
 	}
+	/* Whatever came of it, what is still asked is of an older one. */
+	if (raised && goal != GOAL_STOP)
+		mb_arb_epoch(m);
 	/*
 	 * Pairing came to nothing: who is first may be another one now, and the
 	 * peer's word of before has been used up.  It answers a new view.
