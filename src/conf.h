@@ -401,6 +401,8 @@ struct conf_merge {
 /* out is filled; 0, or -1 and why, and then what it holds means nothing. */
 int conf_merge(struct conf *out, const struct conf *running,
     const struct conf *next, struct conf_merge *, char *why, size_t size);
+/* Routers, addresses and tracks of what conf_merge made, or back again. */
+void conf_copy_routers(struct conf *to, const struct conf *from);
 void conf_drop_router(struct conf *, uint16_t);
 void conf_drop_address(struct conf *, uint16_t);
 

@@ -480,3 +480,30 @@ conf_drop_address(struct conf *c, uint16_t i)
 	       conf_is_hole(c->addresses[c->n_addresses - 1].name))
 		c->n_addresses--;
 }
+
+static size_t
+most(uint16_t a, uint16_t b)
+{
+	return a > b ? a : b;
+}
+
+/*
+ * Behind the last one there are zeros, which need no memory as long as nobody
+ * writes them.
+ */
+void
+conf_copy_routers(struct conf *to, const struct conf *from)
+{
+	memcpy(to->addresses, from->addresses,
+	    most(to->n_addresses, from->n_addresses) *
+		sizeof(to->addresses[0]));
+	memcpy(to->routers, from->routers,
+	    most(to->n_routers, from->n_routers) * sizeof(to->routers[0]));
+	memcpy(to->tracks, from->tracks,
+	    most(to->n_tracks, from->n_tracks) * sizeof(to->tracks[0]));
+	memcpy(to->router_ifs, from->router_ifs, sizeof(to->router_ifs));
+	to->n_addresses = from->n_addresses;
+	to->n_routers = from->n_routers;
+	to->n_tracks = from->n_tracks;
+	to->n_router_ifs = from->n_router_ifs;
+}

@@ -53,33 +53,6 @@ same(const struct conf *a, const struct conf *b,
 	return equal;
 }
 
-static size_t
-most(uint16_t a, uint16_t b)
-{
-	return a > b ? a : b;
-}
-
-/*
- * What conf_merge made, or what was before it.  Behind the last one there are
- * zeros, which need no memory as long as nobody writes them.
- */
-static void
-put_routers(struct conf *to, const struct conf *from)
-{
-	memcpy(to->addresses, from->addresses,
-	    most(to->n_addresses, from->n_addresses) *
-		sizeof(to->addresses[0]));
-	memcpy(to->routers, from->routers,
-	    most(to->n_routers, from->n_routers) * sizeof(to->routers[0]));
-	memcpy(to->tracks, from->tracks,
-	    most(to->n_tracks, from->n_tracks) * sizeof(to->tracks[0]));
-	memcpy(to->router_ifs, from->router_ifs, sizeof(to->router_ifs));
-	to->n_addresses = from->n_addresses;
-	to->n_routers = from->n_routers;
-	to->n_tracks = from->n_tracks;
-	to->n_router_ifs = from->n_router_ifs;
-}
-
 /*
  * The drivers first: closed before an address can appear, and with all that
  * leaves.  Then the node, and what did not change keeps its state.
@@ -94,14 +67,14 @@ apply_routers(struct drive *d, const struct conf *from, char *text, size_t size)
 
 	if (old != NULL) {
 		*old = *d->conf;
-		put_routers(d->conf, from);
+		conf_copy_routers(d->conf, from);
 	}
 	if (old == NULL || vr == NULL ||
 	    drive_vip_remake(d, err, sizeof(err)) < 0) {
 		snprintf(
 		    text, size, "%s; the running configuration stays", err);
 		if (old != NULL)
-			put_routers(d->conf, old);
+			conf_copy_routers(d->conf, old);
 		nd_reload_free(vr);
 		free(old);
 		return -1;

@@ -388,41 +388,25 @@ drive_vr_drain(struct drive *d)
 	d->vrs_old = NULL;
 }
 
+static void
+router_gone(void *ctx, const struct conf_router *r)
+{
+	struct vip_addr_conf place;
+	struct drive *d = ctx;
+
+	if (!r->virtual_mac || d->vrm == NULL)
+		return;
+	vrm_name(place.ifname, r->vrid, r->family, r->id);
+	(void)vrm_del(d->vrm, place.ifname);
+}
+
 /* What left has left: its places are free, and its interfaces go. */
 void
 drive_vr_tidy(struct drive *d)
 {
-	struct conf *c = d->conf;
-	struct vip_addr_conf place;
 	char err[256] = "";
-	bool left = false;
 
-	for (uint16_t i = c->n_routers; i-- > 0;) {
-		const struct conf_router *r = &c->routers[i];
-		bool gone = r->leaving && nd_router_left(d->nd, i);
-
-		for (uint8_t k = 0; gone && k < r->n_addrs; k++)
-			gone = !conf_router_elected(r) ||
-			       nd_address_left(d->nd, r->addrs[k]);
-		if (!gone)
-			continue;
-		left = true;
-		if (r->virtual_mac && d->vrm != NULL) {
-			vrm_name(place.ifname, r->vrid, r->family, r->id);
-			(void)vrm_del(d->vrm, place.ifname);
-		}
-		for (uint8_t k = 0; k < r->n_addrs; k++)
-			if (c->addresses[r->addrs[k]].leaving)
-				conf_drop_address(c, r->addrs[k]);
-		conf_drop_router(c, i);
-	}
-	for (uint16_t i = c->n_addresses; i-- > 0;)
-		if (c->addresses[i].leaving && nd_address_left(d->nd, i) &&
-		    !c->routers[c->addresses[i].router].leaving) {
-			left = true;
-			conf_drop_address(c, i);
-		}
-	if (!left)
+	if (!nd_reload_tidy(d->nd, d->conf, router_gone, d))
 		return;
 	if (drive_vip_remake(d, err, sizeof(err)) < 0)
 		log_warnx("addresses: %s", err);

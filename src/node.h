@@ -402,9 +402,14 @@ uint64_t nd_epoch(const struct nd *);
  */
 struct nd_vr *nd_reload_new(struct nd *, const struct conf *conf);
 void nd_reload_free(struct nd_vr *); /* it was not given to VR_RELOAD */
-/* Nothing is left of a router, or of an address, that leaves. */
+/* Nothing is left of a router that leaves. */
 bool nd_router_left(const struct nd *, uint16_t i);
-bool nd_address_left(const struct nd *, uint16_t id);
+/*
+ * What has left, with its addresses, becomes a hole of the lent configuration;
+ * gone (or NULL) hears of each router before.  False: nothing has.
+ */
+bool nd_reload_tidy(const struct nd *, struct conf *,
+    void (*gone)(void *ctx, const struct conf_router *), void *ctx);
 
 /*
  * The interfaces that virtual routers of a configuration use, by their

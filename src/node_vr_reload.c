@@ -208,8 +208,47 @@ nd_router_left(const struct nd *nd, uint16_t i)
 	       nd->vr->routers[i].id == VR_NONE;
 }
 
-bool
-nd_address_left(const struct nd *nd, uint16_t id)
+static bool
+address_left(const struct nd *nd, uint16_t id)
 {
 	return nd->vr == NULL || vip_state(nd->vr->vip, id) == VIP_OFF;
+}
+
+static bool
+router_left(const struct nd *nd, const struct conf_router *r)
+{
+	bool gone = r->leaving && nd_router_left(nd, r->id);
+
+	for (uint8_t k = 0; gone && k < r->n_addrs; k++)
+		gone = !conf_router_elected(r) || address_left(nd, r->addrs[k]);
+	return gone;
+}
+
+bool
+nd_reload_tidy(const struct nd *nd, struct conf *c,
+    void (*gone)(void *ctx, const struct conf_router *), void *ctx)
+{
+	bool left = false;
+
+	ASSERT(c == nd->conf);
+	for (uint16_t i = c->n_routers; i-- > 0;) {
+		const struct conf_router *r = &c->routers[i];
+
+		if (!router_left(nd, r))
+			continue;
+		left = true;
+		if (gone != NULL)
+			gone(ctx, r);
+		for (uint8_t k = 0; k < r->n_addrs; k++)
+			if (c->addresses[r->addrs[k]].leaving)
+				conf_drop_address(c, r->addrs[k]);
+		conf_drop_router(c, i);
+	}
+	for (uint16_t i = c->n_addresses; i-- > 0;)
+		if (c->addresses[i].leaving && address_left(nd, i) &&
+		    !c->routers[c->addresses[i].router].leaving) {
+			left = true;
+			conf_drop_address(c, i);
+		}
+	return left;
 }

@@ -246,25 +246,20 @@ settle(struct world *w)
 	}
 }
 
-/* What is gone gives its place to others, as the daemon sees to it. */
+/* What is gone gives its place to others; nothing of it is left here. */
 static void
 tidy(struct host *h)
 {
 	struct conf *c = h->conf;
+	bool there[HAD_ADDRESSES_MAX];
 
-	for (uint16_t i = 0; i < c->n_routers; i++) {
-		bool gone = c->routers[i].leaving && nd_router_left(h->nd, i);
-
-		for (uint8_t k = 0; gone && k < c->routers[i].n_addrs; k++)
-			gone = nd_address_left(h->nd, c->routers[i].addrs[k]);
-		if (gone)
-			conf_drop_router(c, i);
-	}
-	for (uint16_t i = 0; i < c->n_addresses; i++)
-		if (c->addresses[i].leaving && nd_address_left(h->nd, i)) {
+	for (uint16_t i = 0; i < HAD_ADDRESSES_MAX; i++)
+		there[i] = !conf_is_hole(c->addresses[i].name);
+	if (!nd_reload_tidy(h->nd, c, NULL, NULL))
+		return;
+	for (uint16_t i = 0; i < HAD_ADDRESSES_MAX; i++)
+		if (there[i] && conf_is_hole(c->addresses[i].name))
 			assert_false(h->present[i]);
-			conf_drop_address(c, i);
-		}
 }
 
 static void
