@@ -205,6 +205,8 @@ struct host {
 	bool active[SERVICES][HAD_STEPS_MAX];
 	bool mute_steps; /* they hang until cancelled */
 	int fail_permille; /* of the steps */
+	int64_t stop_failed_at[SERVICES]; /* or a clean-up; 0: never */
+	int64_t retried_at[SERVICES]; /* last seen to wait because of that */
 	bool disk_sick; /* some sectors are bad */
 	bool stale; /* its copy lacks an acknowledged write */
 	struct { /* commands under way, to be cancelled */

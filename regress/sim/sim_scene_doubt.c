@@ -457,6 +457,29 @@ isolated_and_misled(struct world *w)
 	scene_end(w);
 }
 
+static bool
+bravo_failed(struct world *w)
+{
+	return status(bravo(w))->svc.services[0].state == SVC_FAILED;
+}
+
+/* R12: a clean-up that failed is tried again at once when its peer dies. */
+static void
+R12_survivor_cleans_again(struct world *w)
+{
+	scene_begin(w);
+	daemon_kill(bravo(w));
+	bravo(w)->fail_permille = 1000;
+	daemon_start(bravo(w));
+	expect(w, run_till(w, both_paired, 5000), "a pair again");
+	run_ms(w, 500);
+	expect(w, bravo_failed(w), "bravo cannot clean up");
+	bravo(w)->fail_permille = 0;
+	daemon_kill(alpha(w));
+	expect(w, run_till(w, shop_runs, 1000), "bravo runs the service");
+	scene_end(w);
+}
+
 const struct scene scenes_doubt[] = {
     {SCENE(isolated_after_a_thaw), 0},
     {SCENE(stopped_in_isolation), 0},
@@ -471,5 +494,6 @@ const struct scene scenes_doubt[] = {
     {SCENE(R3_dead_after_it_acted), W_WITNESS},
     {SCENE(stopped_after_isolation), W_WITNESS | W_WATCHDOG},
     {SCENE(isolated_and_misled), W_WITNESS | W_WATCHDOG},
+    {SCENE(R12_survivor_cleans_again), 0},
 };
 const unsigned n_scenes_doubt = NITEMS(scenes_doubt);

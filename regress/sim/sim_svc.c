@@ -60,6 +60,9 @@ ev_step(struct world *w, struct ev *e)
 		return;
 	}
 	fail = h->jobs[i].action != SVC_DO_KILL && chance(w, h->fail_permille);
+	if (fail && (h->jobs[i].action == SVC_DO_STOP ||
+			h->jobs[i].action == SVC_DO_CLEAN))
+		h->stop_failed_at[h->jobs[i].service] = w->sim->now;
 	if (h->jobs[i].step != SVC_STEP_CHECK) {
 		cs = &w->conf->services[h->jobs[i].service]
 			  .steps[h->jobs[i].step];

@@ -28,6 +28,7 @@ enum {
 	 */
 	START_US = 3000000,
 	FENCE_DELAY_US = 5000000, /* R4 */
+	RETRY_US = 61000000, /* R12, and the step itself */
 };
 
 /* --- I7 --- */
@@ -265,6 +266,24 @@ is_held(const struct nd_status *s, unsigned service)
 	       s->svc.services[service].held[0] != '\0';
 }
 
+/*
+ * R12: what could not be stopped is tried again after at most a minute; at once
+ * when the peer dies, but a cluster of one has none.  The bound is from there.
+ */
+static bool
+is_retried(struct host *h, const struct nd_status *s, unsigned service)
+{
+	int64_t now = h->w->sim->now, failed_at = h->stop_failed_at[service];
+
+	if (h->w->n_hosts > 1 || failed_at == 0)
+		return false;
+	if (s->svc.services[service].state == SVC_FAILED &&
+	    now - failed_at < RETRY_US)
+		h->retried_at[service] = now;
+	return h->retried_at[service] > failed_at &&
+	       now - h->retried_at[service] <= bound_us(h);
+}
+
 static void
 look_alive(struct world *w)
 {
@@ -295,7 +314,8 @@ look_alive(struct world *w)
 	share_survivor(h);
 	s = status(h);
 	for (unsigned i = 0; i < SERVICES; i++)
-		if (s->svc.services[i].state != SVC_RUNNING && !is_held(s, i))
+		if (s->svc.services[i].state != SVC_RUNNING && !is_held(s, i) &&
+		    !is_retried(h, s, i))
 			violation(w, "I6",
 			    "%s could run service %s since %lld ms, and it is "
 			    "%s: %s",
