@@ -68,6 +68,10 @@ vip_set_state(
 	ASSERT(v->in[a->state] > 0);
 	v->in[a->state]--;
 	v->in[to]++;
+	if (a->state == VIP_ACTIVE)
+		vip_set_del(&v->active, a->id);
+	if (to == VIP_ACTIVE)
+		vip_set_add(&v->active, a->id);
 	a->state = to;
 	a->since = v->now;
 	vip_note(v, a, HAD_INFO, "", text);
@@ -87,6 +91,7 @@ lapse(struct vip *v)
 
 	v->lapsed++;
 	v->vouched = false;
+	v->touched = true;
 	v->want_close = true; /* a clock that stood still may have kept it */
 	v->ops->note(v->ctx, HAD_WARN, "", "addresses",
 	    "the lease was not renewed in time; silent until vouched for");
@@ -105,30 +110,29 @@ lapse(struct vip *v)
 static void
 lease(struct vip *v)
 {
-	struct vip_set open = {{0}};
+	struct vip_set open = v->active;
+	bool moving = any_in(v, VIP_OPENING) || any_in(v, VIP_CLOSING);
 	monotime_t until;
-	bool valid, any = false;
+	bool valid;
 	uint16_t i;
 
 	until = v->has_beat ? v->beat_until : v->now;
 	valid = mt_before(v->now, until);
+	ASSERT(valid || !any_in(v, VIP_ACTIVE));
 	v->seq++;
-	for (i = 0; i < v->n; i++) {
+	for (i = 0; moving && i < v->n; i++) {
 		struct vip_a *a = &v->addrs[i];
 
-		if (a->state == VIP_ACTIVE ||
-		    (a->state == VIP_OPENING && valid)) {
-			ASSERT(valid);
+		if (a->state == VIP_OPENING && valid)
 			vip_set_add(&open, i);
-			any = true;
-		}
 		if (a->state == VIP_OPENING)
 			a->seq = valid ? v->seq : VIP_NOT_ASKED;
 		else if (a->state == VIP_CLOSING && a->seq == VIP_NOT_ASKED)
 			a->seq = v->seq;
 	}
 	v->asked_until = until;
-	if (any && mt_before(v->asked_max, until))
+	if (valid && (any_in(v, VIP_ACTIVE) || any_in(v, VIP_OPENING)) &&
+	    mt_before(v->asked_max, until))
 		v->asked_max = until;
 	v->want_open = v->want_close = false;
 	v->ops->lease(v->ctx, v->seq, &open, until);
@@ -152,17 +156,17 @@ lease_if_due(struct vip *v, bool beat)
 static void
 timer_set(struct vip *v)
 {
-	monotime_t at = MT_NEVER;
+	monotime_t at;
 	uint16_t i;
 
-	for (i = 0; i < v->n; i++) {
-		const struct vip_a *a = &v->addrs[i];
-
-		at = mt_min(at, a->retry_at);
-		at = mt_min(at, a->announce_at);
-		if (a->state == VIP_ACTIVE)
-			at = mt_min(at, v->lease_until);
+	if (v->touched)
+		v->due = MT_NEVER;
+	for (i = 0; v->touched && i < v->n; i++) {
+		v->due = mt_min(v->due, v->addrs[i].retry_at);
+		v->due = mt_min(v->due, v->addrs[i].announce_at);
 	}
+	v->touched = false;
+	at = any_in(v, VIP_ACTIVE) ? mt_min(v->due, v->lease_until) : v->due;
 	if (at.us != v->timer_at.us) {
 		v->timer_at = at;
 		v->ops->timer(v->ctx, at);
@@ -280,11 +284,26 @@ event_addr(struct vip *v, const struct vip_event *ev)
 	return &v->addrs[id];
 }
 
+/* The addresses that it concerns answer it. */
+static void
+answer(struct vip *v, const struct vip_event *ev)
+{
+	struct vip_a *a = event_addr(v, ev);
+	uint16_t i;
+
+	/* A lease renewed each 10 ms is nothing to hundreds of addresses. */
+	if (a == NULL && vip_no_cell(v, ev->type))
+		return;
+	v->touched = true;
+	if (a != NULL)
+		vip_cell(v, a, ev);
+	for (i = 0; a == NULL && i < v->n; i++)
+		vip_cell(v, &v->addrs[i], ev);
+}
+
 void
 vip_step(struct vip *v, const struct vip_event *ev)
 {
-	struct vip_a *a;
-	uint16_t i;
 
 	ASSERT(ev->type < VIP_EV_N && !v->in_step);
 	v->in_step = true;
@@ -292,11 +311,7 @@ vip_step(struct vip *v, const struct vip_event *ev)
 	if (any_in(v, VIP_ACTIVE) && !mt_before(v->now, v->lease_until))
 		lapse(v);
 	on_node(v, ev);
-	a = event_addr(v, ev);
-	if (a != NULL)
-		vip_cell(v, a, ev);
-	for (i = 0; a == NULL && i < v->n; i++)
-		vip_cell(v, &v->addrs[i], ev);
+	answer(v, ev);
 	lease_if_due(v, ev->type == VIP_EV_BEAT);
 	timer_set(v);
 	v->in_step = false;
@@ -317,6 +332,7 @@ vip_new(const struct vip_conf *conf, const struct vip_ops *ops, void *ctx)
 	v->n = v->in[VIP_OFF] = conf->n;
 	v->lease_ms = conf->lease_ms;
 	v->timer_at = MT_NEVER;
+	v->touched = true;
 	for (i = 0; i < v->n; i++) {
 		v->addrs[i].conf = conf->addrs[i];
 		v->addrs[i].id = i;
@@ -345,6 +361,8 @@ adopt_addr(struct vip *v, struct vip_a *a, const struct vip_a *old)
 	*a = *old;
 	a->conf = conf;
 	v->in[a->state]++;
+	if (a->state == VIP_ACTIVE)
+		vip_set_add(&v->active, a->id);
 }
 
 void

@@ -570,6 +570,20 @@ static const struct {
 #undef CELL
 #undef B
 
+bool
+vip_no_cell(const struct vip *v, enum vip_ev ev)
+{
+	enum vip_state s;
+
+	for (s = 0; s < VIP_STATE_N; s++)
+		if (v->in[s] > 0 && table[s][ev].fn != c_same)
+			return false;
+	for (s = 0; s < VIP_STATE_N; s++)
+		if (v->in[s] > 0 && v->ops->cell != NULL)
+			v->ops->cell(v->ctx, ev, s);
+	return true;
+}
+
 /* One address answers one event. */
 void
 vip_cell(struct vip *v, struct vip_a *a, const struct vip_event *ev)

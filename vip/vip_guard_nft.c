@@ -473,24 +473,14 @@ static void
 put_adverts(struct vip_batch *b)
 {
 	static const uint8_t advert = ADVERT;
-	/* By the header itself: "meta l4proto" would parse the packet. */
-	static const struct {
-		uint16_t proto;
-		uint32_t offset; /* of protocol, next header */
-	} ip[] = {{ETH_P_IP, 9}, {ETH_P_IPV6, 6}};
 	const char *const where[][2] = {{b->names->guard, "clear_out"},
 	    {b->names->lease, "permit_out"}, {b->names->guard, "judge_out"}};
 	size_t i;
 
-	for (i = 0; i < 2 * NITEMS(where); i++) {
-		uint16_t proto = htons(ip[i % 2].proto);
-		struct nftnl_rule *r =
-		    vg_rule_new(where[i / 2][0], where[i / 2][1]);
+	for (i = 0; i < NITEMS(where); i++) {
+		struct nftnl_rule *r = vg_rule_new(where[i][0], where[i][1]);
 
-		vg_x_meta(r, NFT_META_PROTOCOL, false);
-		vg_x_cmp(r, &proto, sizeof(proto));
-		vg_x_payload(
-		    r, NFT_PAYLOAD_NETWORK_HEADER, ip[i % 2].offset, 1);
+		vg_x_meta(r, NFT_META_L4PROTO, false);
 		vg_x_cmp(r, &advert, 1);
 		vg_x_verdict(r, NF_ACCEPT, NULL);
 		vg_put_rule(b, r);

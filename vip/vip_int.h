@@ -46,6 +46,7 @@ struct vip {
 	void *ctx; /* borrowed */
 	uint16_t n;
 	uint16_t in[VIP_STATE_N]; /* addresses in each state */
+	struct vip_set active; /* those that are */
 	uint32_t lease_ms;
 	bool in_step, vouched;
 	bool has_beat;
@@ -56,6 +57,8 @@ struct vip {
 	monotime_t asked_until; /* of lease op seq */
 	monotime_t asked_max; /* latest end ever asked for */
 	monotime_t timer_at;
+	monotime_t due; /* the first of the addresses' own times */
+	bool touched; /* they may have changed since */
 	monotime_t fail_note_at; /* not before */
 	uint64_t seq; /* of the last lease op */
 	bool want_open, want_close;
@@ -65,6 +68,8 @@ struct vip {
 
 /* vip_cell.c: one address answers one event; sets its state. */
 void vip_cell(struct vip *, struct vip_a *, const struct vip_event *);
+/* True if an event is nothing to any address in the state that it is in. */
+bool vip_no_cell(const struct vip *, enum vip_ev);
 
 /* vip.c: the only place where a state changes. */
 void vip_set_state(

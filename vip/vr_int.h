@@ -29,10 +29,12 @@ enum {
 	VR_ACT_HOLD = 1 << 2, /* a member is held, or is no more */
 };
 
-/* When a router is looked at again: its next deadline, or earlier. */
+/*
+ * When a router is looked at again, its next deadline or earlier, and its id:
+ * microseconds * VR_SLOTS + id, so that one comparison orders them.
+ */
 struct vr_alarm {
-	monotime_t at;
-	uint16_t id;
+	uint64_t key;
 };
 
 struct vr_r {

@@ -69,25 +69,36 @@ vr_listen(struct vr *v, struct vr_r *r)
 	r->down_at = mt_add_us(v->now, vr_down_us(r));
 }
 
-static bool
-before(const struct vr_alarm *a, const struct vr_alarm *b)
+static struct vr_alarm
+alarm_of(monotime_t at, uint16_t id)
 {
-	return a->at.us < b->at.us || (a->at.us == b->at.us && a->id < b->id);
+	ASSERT(at.us >= 0 && at.us < INT64_MAX / VR_SLOTS && id < VR_SLOTS);
+	return (struct vr_alarm){(uint64_t)at.us * VR_SLOTS + id};
+}
+
+static monotime_t
+alarm_at(struct vr_alarm a)
+{
+	return (monotime_t){(int64_t)(a.key / VR_SLOTS)};
+}
+
+static uint16_t
+alarm_id(struct vr_alarm a)
+{
+	return (uint16_t)(a.key % VR_SLOTS);
 }
 
 static void
 put(struct vr *v, uint16_t i, struct vr_alarm a)
 {
 	v->heap[i] = a;
-	v->place[a.id] = (uint16_t)(i + 1);
+	v->place[alarm_id(a)] = (uint16_t)(i + 1);
 }
 
 static void
-sift_up(struct vr *v, uint16_t i)
+sift_up(struct vr *v, uint16_t i, struct vr_alarm a)
 {
-	struct vr_alarm a = v->heap[i];
-
-	while (i > 0 && before(&a, &v->heap[(i - 1) / 2])) {
+	while (i > 0 && a.key < v->heap[(i - 1) / 2].key) {
 		put(v, i, v->heap[(i - 1) / 2]);
 		i = (i - 1) / 2;
 	}
@@ -95,15 +106,14 @@ sift_up(struct vr *v, uint16_t i)
 }
 
 static void
-sift_down(struct vr *v, uint16_t i)
+sift_down(struct vr *v, uint16_t i, struct vr_alarm a)
 {
-	struct vr_alarm a = v->heap[i];
 	uint16_t c;
 
 	while ((c = 2 * i + 1) < v->n_heap) {
-		if (c + 1 < v->n_heap && before(&v->heap[c + 1], &v->heap[c]))
-			c++;
-		if (!before(&v->heap[c], &a))
+		if (c + 1 < v->n_heap)
+			c += v->heap[c + 1].key < v->heap[c].key;
+		if (v->heap[c].key > a.key)
 			break;
 		put(v, i, v->heap[c]);
 		i = c;
@@ -117,14 +127,13 @@ unqueue(struct vr *v, uint16_t id)
 	uint16_t i = (uint16_t)(v->place[id] - 1);
 	struct vr_alarm last;
 
-	ASSERT(i < v->n_heap && v->heap[i].id == id);
+	ASSERT(i < v->n_heap && alarm_id(v->heap[i]) == id);
 	v->place[id] = 0;
 	last = v->heap[--v->n_heap];
 	if (i == v->n_heap)
 		return;
-	put(v, i, last);
-	sift_up(v, i);
-	sift_down(v, (uint16_t)(v->place[last.id] - 1));
+	sift_up(v, i, last);
+	sift_down(v, (uint16_t)(v->place[alarm_id(last)] - 1), last);
 }
 
 /* A deadline that lies in the past was seen, and is none any more. */
@@ -162,7 +171,7 @@ vr_queue(struct vr *v, struct vr_r *r)
 {
 	monotime_t at = vr_deadline(v, r);
 	uint16_t place = v->place[r->id];
-	struct vr_alarm *a;
+	monotime_t old;
 
 	if (at.us == INT64_MAX) {
 		if (place != 0)
@@ -171,25 +180,22 @@ vr_queue(struct vr *v, struct vr_r *r)
 	}
 	if (place == 0) {
 		ASSERT(v->n_heap < VR_SLOTS);
-		put(v, v->n_heap, (struct vr_alarm){at, r->id});
-		sift_up(v, v->n_heap++);
+		v->n_heap++;
+		sift_up(v, v->n_heap - 1, alarm_of(at, r->id));
 		return;
 	}
-	a = &v->heap[place - 1];
-	if (mt_before(at, a->at)) {
-		a->at = at;
-		sift_up(v, (uint16_t)(place - 1));
-	} else if (vr_due_at(v, a->at)) {
-		a->at = at;
-		sift_down(v, (uint16_t)(place - 1));
-	}
+	old = alarm_at(v->heap[place - 1]);
+	if (mt_before(at, old))
+		sift_up(v, place - 1, alarm_of(at, r->id));
+	else if (vr_due_at(v, old))
+		sift_down(v, place - 1, alarm_of(at, r->id));
 }
 
 /* A deadline that is none any more, but of which the alarm has to tell. */
 static bool
-came(const struct vr *v, const struct vr_alarm *a, monotime_t at)
+came(const struct vr *v, monotime_t alarm, monotime_t at)
 {
-	return !mt_before(at, a->at) && !mt_before(v->now, at);
+	return !mt_before(at, alarm) && !mt_before(v->now, at);
 }
 
 /*
@@ -200,18 +206,22 @@ came(const struct vr *v, const struct vr_alarm *a, monotime_t at)
 struct vr_r *
 vr_due(struct vr *v)
 {
-	monotime_t soon = mt_add_us(v->now, SOON_US), at;
-	struct vr_alarm *a = &v->heap[0];
+	monotime_t soon = mt_add_us(v->now, SOON_US), alarm, at;
 
-	while (v->n_heap > 0 && !mt_before(soon, a->at)) {
-		struct vr_r *r = &v->r[a->id];
+	while (v->n_heap > 0) {
+		struct vr_r *r = &v->r[alarm_id(v->heap[0])];
 
+		alarm = alarm_at(v->heap[0]);
+		if (mt_before(soon, alarm))
+			break;
 		at = vr_deadline(v, r);
-		if (!mt_before(a->at, at) || came(v, a, r->preempt_at) ||
-		    came(v, a, r->able_at))
-			return vr_due_at(v, a->at) ? r : NULL;
-		a->at = at;
-		sift_down(v, 0);
+		if (!mt_before(alarm, at) || came(v, alarm, r->preempt_at) ||
+		    came(v, alarm, r->able_at))
+			return vr_due_at(v, alarm) ? r : NULL;
+		if (at.us == INT64_MAX)
+			unqueue(v, r->id);
+		else
+			sift_down(v, 0, alarm_of(at, r->id));
 	}
 	return NULL;
 }
@@ -219,7 +229,7 @@ vr_due(struct vr *v)
 void
 vr_arm(struct vr *v)
 {
-	monotime_t at = v->n_heap > 0 ? v->heap[0].at : MT_NEVER;
+	monotime_t at = v->n_heap > 0 ? alarm_at(v->heap[0]) : MT_NEVER;
 
 	if (mt_before(at, v->armed)) {
 		v->armed = at;
