@@ -47,6 +47,7 @@ enum {
 	REST_MS = 1,
 	MANY_FROM = 64, /* adverts of one rest */
 	POLL_MS = 5,
+	INTERVAL_MS = 10, /* the shortest that a router can have */
 	POLLS = 4, /* without as many, before the socket wakes again */
 	QUEUE_BYTES = 256 * 1024,
 	SNDBUF = 8 * 1024 * 1024,
@@ -224,6 +225,9 @@ ear_batch(struct ear *e, const struct timespec *wall, monotime_t now)
 		    .len = len - ETH_HLEN,
 		    .received = stamp(h, now, wall),
 		};
+		e->newest = p[n - 1].received;
+		if (e->seen + n == 1)
+			e->oldest = e->newest;
 	}
 	v->stats.received += n;
 	if (n > 0)
@@ -254,10 +258,8 @@ ear_read(struct ear *e)
 
 /* The first of all rests ends the others. */
 static void
-rest(struct vrs *v, monotime_t now, int64_t ms)
+rest(struct vrs *v, monotime_t now, monotime_t at)
 {
-	monotime_t at = mt_add_ms(now, ms);
-
 	if (mt_before(now, v->rest_at) && !mt_before(at, v->rest_at))
 		return;
 	v->rest_at = at;
@@ -265,10 +267,25 @@ rest(struct vrs *v, monotime_t now, int64_t ms)
 }
 
 /*
+ * As long as there are very many the socket is looked at twice in the shortest
+ * interval.  If all of them came in one burst, as a master's do, it is looked
+ * at when the next one is over.
+ */
+static monotime_t
+look_again(const struct ear *e, monotime_t now)
+{
+	if (e->polls == 0)
+		return mt_add_ms(now, REST_MS);
+	if (e->seen < MANY_FROM ||
+	    !mt_before(e->newest, mt_add_ms(e->oldest, POLL_MS)))
+		return mt_add_ms(now, POLL_MS);
+	return mt_add_ms(e->newest, INTERVAL_MS + REST_MS);
+}
+
+/*
  * Adverts of many routers come in a burst, and each one would wake the process,
  * which is dearer than reading it: after some of them the socket has a rest.
- * As long as there are very many it is looked at now and then, instead: twice
- * in the shortest interval.  What is due is heard before any timeout.
+ * What is due is heard before any timeout.
  */
 static void
 ear_turn(struct ear *e)
@@ -296,10 +313,10 @@ ear_turn(struct ear *e)
 		e->burst += e->seen;
 		e->rests = e->burst >= REST_FROM;
 	}
-	e->seen = 0;
 	v->stats.rests += e->rests;
 	if (e->rests)
-		rest(v, now, e->polls > 0 ? POLL_MS : REST_MS);
+		rest(v, now, look_again(e, now));
+	e->seen = 0;
 	if (rested != e->rests && e->src != NULL)
 		sd_event_source_set_enabled(
 		    e->src, e->rests ? SD_EVENT_OFF : SD_EVENT_ON);

@@ -36,7 +36,8 @@ struct ear {
 	monotime_t burst_at; /* since then came */
 	unsigned burst; /* as many */
 	bool rests; /* there are many: src is off until the timer */
-	unsigned seen; /* adverts since it was looked at */
+	unsigned seen; /* adverts since it was looked at, */
+	monotime_t oldest, newest; /* when the first and the last came */
 	unsigned polls; /* very many: it is looked at so often yet */
 };
 

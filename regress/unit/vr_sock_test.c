@@ -513,6 +513,37 @@ test_very_many(void **state)
 	close(fd);
 }
 
+/* After a burst of very many it is looked at when the next one is due. */
+static void
+test_burst_after_burst(void **state)
+{
+	monotime_t sent = {0};
+	uint8_t f[64];
+	int fd, i, round;
+
+	(void)state;
+	NEED_WORLD();
+	up();
+	fd = wire(BRAVO);
+	frame4(f, BRAVO, "224.0.0.18", 112);
+	for (round = 1; round <= 3; round++) {
+		for (i = 0; i < 100; i++)
+			assert_int_equal(send(fd, f, 46, 0), 46);
+		sent = loop_now();
+		assert_true(TURN_UNTIL(2000, n_packets == round * 100));
+	}
+	assert_int_equal(send(fd, f, 46, 0), 46);
+	assert_true(TURN_UNTIL(2000, n_packets == 301));
+	assert_true(mt_sub_us(loop_now(), sent) >= 10500);
+	/* But what is due is not put off. */
+	assert_int_equal(send(fd, f, 46, 0), 46);
+	enter(spaces[ALPHA].fd);
+	vrs_read(vrs);
+	enter(hub_fd);
+	assert_int_equal(n_packets, 302);
+	close(fd);
+}
+
 /*
  * A frame that no slot of the ring has room for comes whole and in its place;
  * more of them than the ring has are lost, and then it goes on.
@@ -698,6 +729,7 @@ main(int argc, char **argv)
 	    T(interface_comes_and_goes),
 	    T(bursts),
 	    T(very_many),
+	    T(burst_after_burst),
 	    T(long_ones_and_too_many),
 	    T(send),
 	    T(send_fails),
