@@ -187,11 +187,15 @@ op_gone(void *ctx, uint16_t id)
 {
 	struct nd_vr *v = ((struct nd *)ctx)->vr;
 
-	for (uint16_t i = 0; i < v->n; i++)
-		if (v->routers[i].id == id) {
-			v->routers[i].id = VR_NONE;
-			v->routers[i].told = false;
-		}
+	for (uint16_t i = 0; i < v->n; i++) {
+		struct nd_vr_router *r = &v->routers[i];
+
+		if (r->id != id)
+			continue;
+		r->id = VR_NONE;
+		r->told = r->fresh = false;
+		r->left = r->tell = v->tells = true;
+	}
 }
 
 static void
@@ -384,15 +388,22 @@ add_tracks(const struct nd *nd, uint16_t router, struct vr_router_conf *out)
 	}
 }
 
-/* What the core is to know of one router, as things are now. */
-static void
-fill(const struct nd *nd, uint16_t i, struct vr_router_conf *out)
+enum vr_proto
+nd_vr_proto(const struct conf_router *c)
 {
 	static const enum vr_proto protos[] = {
 	    [CONF_VRRP2] = VR_VRRP2,
 	    [CONF_VRRP3] = VR_VRRP3,
 	    [CONF_CARP] = VR_CARP,
 	};
+
+	return protos[c->proto];
+}
+
+/* What the core is to know of one router, as things are now. */
+static void
+fill(const struct nd *nd, uint16_t i, struct vr_router_conf *out)
+{
 	const struct nd_vr *v = nd->vr;
 	const struct conf_router *c = &nd->conf->routers[i];
 	const struct nd_vr_iface *f = &v->facts[v->routers[i].ifx];
@@ -405,7 +416,7 @@ fill(const struct nd *nd, uint16_t i, struct vr_router_conf *out)
 	out->ifx = v->routers[i].ifx;
 	out->family = c->family;
 	out->vrid = c->vrid;
-	out->proto = protos[c->proto];
+	out->proto = nd_vr_proto(c);
 	out->bound = !conf_router_elected(c);
 	out->preempt = c->preempt;
 	out->accept = !c->no_accept;

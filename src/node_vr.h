@@ -36,12 +36,13 @@ struct nd_vr_router {
 	monotime_t heard_at; /* the last one of the peer node */
 	bool ordered; /* bound: told ACTIVE */
 	bool tell; /* the peer is to hear of it at the end of the step */
+	bool left; /* and that it is here no more */
+	bool asks; /* it has come: what the peer has of it was never told */
 	bool told; /* the peer node has told something of it, ever */
-	monotime_t told_at; /* of it, or of its LAN; the last time */
 	bool fresh; /* and by the present connection */
 	struct {
 		struct vr_peer peer;
-		bool lan_ok, hears;
+		bool hears;
 	} peer; /* what */
 	struct nd_vr_carp *carp; /* owned; NULL: VRRP */
 	/*
@@ -66,6 +67,8 @@ struct nd_vr {
 	struct nd_vr_iface facts[VR_IFS_MAX];
 	bool link_told[VR_IFS_MAX], link_up[VR_IFS_MAX];
 	bool lan_told[VR_IFS_MAX]; /* last said to the peer */
+	bool peer_lan_ok[VR_IFS_MAX]; /* and by it */
+	monotime_t peer_lan_at[VR_IFS_MAX]; /* when */
 	bool started, vouched, standby, stopping, stopped;
 	bool tells; /* one of them has tell */
 	bool beat_due; /* a router gave up: the others' lease is another */
@@ -83,6 +86,7 @@ struct nd_vr {
 struct nd_vr_router *nd_vr_of(struct nd_vr *, uint16_t id); /* by core's id */
 const struct conf_router *nd_vr_conf(
     const struct nd *, const struct nd_vr_router *);
+enum vr_proto nd_vr_proto(const struct conf_router *);
 void nd_vr_config(struct nd *);
 void nd_vr_keys(struct nd *); /* passwords may have changed */
 /* Orders all addresses of a router; who asks gets one answer. */

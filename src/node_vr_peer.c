@@ -38,34 +38,40 @@ peer_lan_ok(const struct nd *nd, const struct nd_vr_router *r)
 {
 	int64_t reach_us = nd->conf->t.heartbeat_ms * INT64_C(3000);
 
-	if (r->peer.lan_ok)
+	if (nd->vr->peer_lan_ok[r->ifx])
 		return true;
 	for (uint16_t i = 0; i < nd->vr->n; i++) {
 		const struct nd_vr_router *o = &nd->vr->routers[i];
 
 		if (o->ifx == r->ifx && hears(nd, o) &&
-		    mt_sub_us(o->heard_at, r->told_at) > reach_us)
+		    mt_sub_us(o->heard_at, nd->vr->peer_lan_at[r->ifx]) >
+			reach_us)
 			return true;
 	}
 	return false;
 }
 
+/* One that has left holds nothing, and takes nothing. */
 static bool
 put_entry(struct nd *nd, struct nd_vr_router *r, uint8_t *buf)
 {
-	const struct vr_router_conf *c;
+	const struct conf_router *c = nd_vr_conf(nd, r);
 	struct vr_wire w = {0};
 
-	if (r->id == VR_NONE || !conf_router_elected(nd_vr_conf(nd, r)))
+	if ((r->id == VR_NONE && !r->left) || !conf_router_elected(c))
 		return false;
-	c = vr_router_conf(nd->vr->core, r->id);
 	memcpy(w.name, c->name, sizeof(w.name));
-	w.proto = c->proto;
+	w.proto = nd_vr_proto(c);
 	w.family = c->family;
 	w.vrid = c->vrid;
-	vr_told(nd->vr->core, r->id, &w.peer);
 	w.lan_ok = lan_ok(nd, r->ifx);
-	w.hears = hears(nd, r);
+	if (r->id != VR_NONE) {
+		vr_told(nd->vr->core, r->id, &w.peer);
+		w.hears = hears(nd, r);
+		w.asks = r->asks;
+	}
+	w.left = r->id == VR_NONE;
+	r->asks = r->left = false; /* or the next greeting tells all */
 	vr_wire_put(buf, &w);
 	return true;
 }
@@ -174,7 +180,7 @@ life(const struct nd_peer *p)
 }
 
 static void
-repeat(struct nd *nd, struct nd_vr_router *r, enum vr_life l)
+repeat(struct nd *nd, struct nd_vr_router *r, enum vr_life l, bool gone)
 {
 	struct vr_event p = {.type = VR_EV_PEER};
 	struct vr_event e = {.type = VR_EV_REACH};
@@ -192,6 +198,7 @@ repeat(struct nd *nd, struct nd_vr_router *r, enum vr_life l)
 		return;
 	p.u.peer.id = r->id;
 	p.u.peer.p = r->peer.peer;
+	p.u.peer.gone = gone;
 	nd_vr_step(nd, &p);
 }
 
@@ -213,7 +220,7 @@ nd_vr_reach(struct nd *nd)
 	}
 	l = life(&nd->peers[0]);
 	for (uint16_t i = 0; i < v->n; i++)
-		repeat(nd, &v->routers[i], l);
+		repeat(nd, &v->routers[i], l, false);
 }
 
 /* What was told by the last connection may have been the last word or not. */
@@ -255,14 +262,14 @@ nd_vr_told(struct nd *nd, struct nd_peer *p, const uint8_t *bytes, size_t len)
 			continue;
 		r->told = r->fresh = true;
 		r->peer.peer = w.peer;
-		r->peer.lan_ok = w.lan_ok;
 		r->peer.hears = w.hears;
 		/* It is one LAN for all of them. */
-		for (uint16_t i = 0; i < nd->vr->n; i++)
-			if (nd->vr->routers[i].ifx == r->ifx) {
-				nd->vr->routers[i].peer.lan_ok = w.lan_ok;
-				nd->vr->routers[i].told_at = nd->now;
-			}
-		repeat(nd, r, life(p));
+		nd->vr->peer_lan_ok[r->ifx] = w.lan_ok;
+		nd->vr->peer_lan_at[r->ifx] = nd->now;
+		if (w.asks)
+			nd_vr_tell(nd, r->id);
+		repeat(nd, r, life(p), w.left);
+		if (w.left)
+			r->told = r->fresh = false;
 	}
 }

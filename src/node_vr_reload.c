@@ -73,6 +73,8 @@ adopt(struct nd_vr *v, struct nd_vr *old)
 	memcpy(v->link_told, old->link_told, sizeof(v->link_told));
 	memcpy(v->link_up, old->link_up, sizeof(v->link_up));
 	memcpy(v->lan_told, old->lan_told, sizeof(v->lan_told));
+	memcpy(v->peer_lan_ok, old->peer_lan_ok, sizeof(v->peer_lan_ok));
+	memcpy(v->peer_lan_at, old->peer_lan_at, sizeof(v->peer_lan_at));
 	memcpy(v->track_told, old->track_told, sizeof(v->track_told));
 	memcpy(v->track_up, old->track_up, sizeof(v->track_up));
 	memcpy(v->track_id, old->track_id, sizeof(v->track_id));
@@ -157,9 +159,12 @@ addresses(struct nd *nd)
 	nd_vr_mend(nd);
 }
 
-/* One that came says what it is, and heeds what was said before. */
+/*
+ * One that came says what it is, and heeds what was said before: here, and by
+ * the peer, which told of it when it was not there.
+ */
 static void
-welcome(struct nd *nd, const struct nd_vr_router *r)
+welcome(struct nd *nd, struct nd_vr_router *r)
 {
 	struct vr_event e = {.type = VR_EV_ORDER};
 
@@ -170,6 +175,7 @@ welcome(struct nd *nd, const struct nd_vr_router *r)
 	e.u.order.order = VR_ORDER_STANDBY;
 	if (nd->vr->standby)
 		nd_vr_step(nd, &e);
+	r->asks = true;
 	nd_vr_tell(nd, r->id);
 }
 

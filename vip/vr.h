@@ -235,6 +235,7 @@ struct vr_event {
 		struct {
 			uint16_t id;
 			struct vr_peer p;
+			bool gone; /* its last word: it has no such router */
 		} peer;
 	} u;
 };

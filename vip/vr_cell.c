@@ -288,6 +288,8 @@ c_peer(struct vr *v, struct vr_r *r, const struct vr_event *ev)
 	r->peer_known = true;
 	r->peer_met = v->ifs[r->conf.ifx].meeting;
 	vr_peer_eval(v, r);
+	if (ev->u.peer.gone)
+		r->peer_known = false;
 }
 
 static const cell_fn table[VR_EV_N][VR_STATE_N] = {

@@ -22,7 +22,9 @@ vr_wire_put(uint8_t buf[VR_WIRE_LEN], const struct vr_wire *w)
 			    (w->peer.wants ? VR_WIRE_WANTS : 0) |
 			    (w->peer.third ? VR_WIRE_THIRD : 0) |
 			    (w->lan_ok ? VR_WIRE_LAN_OK : 0) |
-			    (w->hears ? VR_WIRE_HEARS : 0));
+			    (w->hears ? VR_WIRE_HEARS : 0) |
+			    (w->asks ? VR_WIRE_ASKS : 0) |
+			    (w->left ? VR_WIRE_LEFT : 0));
 	buf[36] = w->peer.priority;
 	buf[38] = (uint8_t)w->peer.rank;
 	buf[39] = (uint8_t)(w->peer.rank >> 8);
@@ -49,7 +51,7 @@ vr_wire_get(struct vr_wire *w, const uint8_t *buf, const char **why)
 		*why = "router of an unknown protocol";
 		return -1;
 	}
-	if ((flags & ~VR_WIRE_FLAGS) != 0 || buf[37] != 0) {
+	if (buf[37] != 0) {
 		*why = "router with unknown flags";
 		return -1;
 	}
@@ -62,6 +64,8 @@ vr_wire_get(struct vr_wire *w, const uint8_t *buf, const char **why)
 	w->peer.third = (flags & VR_WIRE_THIRD) != 0;
 	w->lan_ok = (flags & VR_WIRE_LAN_OK) != 0;
 	w->hears = (flags & VR_WIRE_HEARS) != 0;
+	w->asks = (flags & VR_WIRE_ASKS) != 0;
+	w->left = (flags & VR_WIRE_LEFT) != 0;
 	w->peer.priority = buf[36];
 	w->peer.rank = (uint16_t)(buf[38] | buf[39] << 8);
 	memcpy(w->peer.addr, buf + 40, sizeof(w->peer.addr));

@@ -20,7 +20,8 @@ enum {
 	VR_WIRE_THIRD = 8,
 	VR_WIRE_LAN_OK = 16, /* the sender can be reached on the LAN */
 	VR_WIRE_HEARS = 32, /* it has heard the receiver there lately */
-	VR_WIRE_FLAGS = 63, /* all that there are */
+	VR_WIRE_ASKS = 64, /* its router has come: what has the receiver? */
+	VR_WIRE_LEFT = 128, /* its router is there no more */
 };
 
 struct vr_wire {
@@ -28,7 +29,7 @@ struct vr_wire {
 	enum vr_proto proto;
 	uint8_t family, vrid;
 	struct vr_peer peer;
-	bool lan_ok, hears;
+	bool lan_ok, hears, asks, left;
 };
 
 void vr_wire_put(uint8_t buf[VR_WIRE_LEN], const struct vr_wire *);

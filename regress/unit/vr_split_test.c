@@ -542,6 +542,54 @@ group_waits(void **state)
 	expect("@0 b=ACTIVE; take b; a=ACTIVE; take a;");
 }
 
+static void
+peer_has_none(uint16_t id)
+{
+	step((struct vr_event){
+	    .type = VR_EV_PEER, .u.peer = {.id = id, .gone = true}});
+}
+
+/* It gave it up with its router; what it said before is void. */
+static void
+peer_has_it_no_more(void **state)
+{
+	(void)state;
+	begin(vrrp("a", 1, 100));
+	reach_is(0, VR_PEER_ALIVE, true, true);
+	peer_says(A, true, false, false, 150);
+	expect("@0 a=BACKUP;");
+	peer_has_none(A);
+	expect("@0 a=ACTIVE; take a; a says 100;");
+}
+
+/* A member that the peer has not is not weighed. */
+static void
+group_without_a_member(void **state)
+{
+	struct vr_router_conf c[2] = {vrrp("a", 1, 100), vrrp("b", 2, 200)};
+
+	(void)state;
+	c[0].group = c[1].group = 1;
+	c[0].preempt = c[1].preempt = true;
+	make(c, 2);
+	s->quiet = true;
+	start();
+	reach_is(0, VR_PEER_ALIVE, true, true);
+	peer_says(A, false, false, false, 150);
+	peer_says(B, false, false, false, 100);
+	run(5000);
+	assert_int_equal(vr_state(s->v, A), VR_ACTIVE);
+	/* That it lives was true for a while only, and so was its word. */
+	reach_is(0, VR_PEER_ALIVE, true, true);
+	peer_says(B, false, false, false, 100);
+	peer_says(A, false, true, true, 150);
+	assert_int_equal(vr_state(s->v, A), VR_ACTIVE);
+	peer_has_none(B);
+	peer_says(A, false, true, true, 150);
+	assert_int_equal(vr_state(s->v, A), VR_BACKUP);
+	assert_int_equal(vr_state(s->v, B), VR_BACKUP);
+}
+
 int
 main(void)
 {
@@ -560,6 +608,8 @@ main(void)
 	    T(owner_asks),
 	    T(carp_asks),
 	    T(group_waits),
+	    T(peer_has_it_no_more),
+	    T(group_without_a_member),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
