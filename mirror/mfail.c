@@ -22,6 +22,8 @@
  *  - Overwritten from the peer it cannot be: then it is detached.  So it is
  *    as long as it is the target, up to its last superblock, which would have
  *    called it whole: until the source hears of that, the source has it all.
+ *  - A peer that is silent may have lost its power, and then what was not
+ *    flushed: it does not count as good until it is heard again.
  *  - The peer is told (MIR_I_FAILING), so that of two such copies neither
  *    gives itself up for the other.
  *
@@ -33,15 +35,21 @@
  */
 #include "mirror_int.h"
 
-/* May the data that clients rely on be only here? */
+/* May the data that clients rely on be only here, whatever the peer has? */
 static bool
-needed(const struct mir *m)
+valuable(const struct mir *m)
 {
 	enum { GOOD = MMETA_F_CONSISTENT | MMETA_F_UPTODATE };
 
-	if (mir_peer_is_good(m) || m->conn == MIR_CONN_TARGET)
+	if (m->conn == MIR_CONN_TARGET)
 		return false;
 	return m->primary || (m->sb.flags & (GOOD | MMETA_F_DISCARD)) == GOOD;
+}
+
+static bool
+needed(const struct mir *m)
+{
+	return valuable(m) && !mir_peer_is_good(m);
 }
 
 static void
@@ -79,11 +87,20 @@ void
 mir_meta_error(struct mir *m, const char *what, int error)
 {
 	bool again = m->meta_bad || m->meta_trial; /* said so already */
+	bool silent = m->silent && mir_peer_is_good(m) && valuable(m);
 
 	if (!m->attached)
 		return;
-	if (!(again && needed(m)) && mir_disk_error(m, what, error))
+	if (silent && !again) {
+		mir_note(m, HAD_ERR, "",
+		    "%s failed (error %d) and %s is silent: the disk stays "
+		    "until it is heard",
+		    what, error, m->c.peer_name);
+		mir_set_error(m, "%s failed, error %d", what, error);
+	} else if (!(again && (silent || needed(m))) &&
+		   mir_disk_error(m, what, error)) {
 		return;
+	}
 	m->meta_bad = m->recheck = m->again = true;
 	m->meta_trial = false;
 	m->meta_at = mt_add_ms(m->now, META_RETRY_MS);
@@ -145,7 +162,7 @@ mir_meta_run(struct mir *m)
 {
 	if (!m->attached)
 		return;
-	if (m->meta_bad && mir_peer_is_good(m))
+	if (m->meta_bad && mir_peer_is_good(m) && !m->silent)
 		mir_disk_error(m, "writing metadata", ERR_IO);
 	else if (m->meta_bad && !mt_before(m->now, m->meta_at))
 		try_again(m);

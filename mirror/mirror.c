@@ -341,6 +341,7 @@ on_view(struct mir *m, const struct mir_event *ev)
 	m->view_link = ev->u.view.link;
 	m->own_right = ev->u.view.own_right;
 	m->doubt = ev->u.view.doubt;
+	m->silent = ev->u.view.silent;
 	if (ev->u.view.demoted) {
 		/* The peer has acted, or may have: R8. */
 		if (peer != MIR_PEER_UP && !ev->u.view.no_lease)

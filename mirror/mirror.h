@@ -145,6 +145,11 @@ struct mir_event {
 			/* Demoted by force: requests fail, nothing waits. */
 			bool demoted;
 			/*
+			 * UP: nothing is heard of it; its association has
+			 * not ended yet.
+			 */
+			bool silent;
+			/*
 			 * With demoted: for want of a lease (R7).  The peer
 			 * has not acted: it would be at a higher epoch.
 			 */

@@ -187,7 +187,7 @@ struct mir {
 	uint64_t epoch;
 	enum mir_peer view;
 	uint32_t view_link;
-	bool own_right, doubt, compared;
+	bool own_right, doubt, silent, compared;
 
 	/* role */
 	bool primary;

@@ -284,6 +284,7 @@ view(const struct nd *nd, uint16_t vol, struct mir_event *e)
 			e->u.view.peer = MIR_PEER_GONE;
 	} else if (p->bulk.up) {
 		e->u.view.peer = MIR_PEER_UP;
+		e->u.view.silent = p->verdict == MB_PEER_SILENT;
 	}
 	e->u.view.doubt = nd->state == MB_DOUBT;
 	e->u.view.demoted |= nd->state == MB_INERT || nd->state == MB_OFF ||

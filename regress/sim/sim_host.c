@@ -176,6 +176,18 @@ op_persist(void *ctx, const struct sf_record *r, uint64_t serial)
 	e->a = serial;
 }
 
+/*
+ * The other copy lost its cache, and the disk of this one, which was the only
+ * one that had what was not flushed, fails before it can know that.
+ */
+static void
+copy_fails(struct host *h)
+{
+	if (!h->vol.open && other(h)->stale &&
+	    status(h)->member.peers[0].verdict == MB_PEER_ALIVE)
+		vol_power_cut(h, false);
+}
+
 static void
 op_note(void *ctx, enum had_level level, const char *rule, const char *object,
     const char *text)
@@ -190,6 +202,8 @@ op_note(void *ctx, enum had_level level, const char *rule, const char *object,
 	say(h->w, "%s   %s%s%s: %s", h->name, rule, rule[0] != '\0' ? " " : "",
 	    object, text);
 	watch_note(h, level, object, text);
+	if (strncmp(text, "disk detached: ", 15) == 0)
+		copy_fails(h);
 }
 
 static void

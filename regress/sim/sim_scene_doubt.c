@@ -480,6 +480,51 @@ R12_survivor_cleans_again(struct world *w)
 	scene_end(w);
 }
 
+static bool
+bravo_undecided(struct world *w)
+{
+	return status(bravo(w))->member.peers[0].verdict == MB_PEER_SILENT;
+}
+
+static bool
+bravo_fails(struct world *w)
+{
+	return status(bravo(w))->vols[0].error[0] != '\0';
+}
+
+/*
+ * The peer lost its power, and what was not flushed; its association has not
+ * ended yet when metadata of this copy cannot be written.  It stays, for it is
+ * the only one that has everything.
+ */
+static void
+metadata_fails_in_silence(struct world *w)
+{
+	struct disk *d = &bravo(w)->disk;
+
+	scene_begin(w);
+	run_ms(w, 5900); /* the intents are cleaned up soon */
+	w->voter[0].cut[1] = true;
+	host_power_off(alpha(w));
+	expect(w, run_till(w, bravo_undecided, 1000), "alpha is silent");
+	for (size_t s = d->layout.meta_off / SECTOR; s < SECTORS; s++)
+		d->bad[s] = BAD_WRITE;
+	expect(w, run_till(w, bravo_fails, 2000), "bravo cannot write");
+	expect(w, status(bravo(w))->vols[0].conn == MIR_CONN_INSYNC,
+	    "the association has not ended");
+	expect(w, status(bravo(w))->vols[0].disk == MIR_DISK_UPTODATE,
+	    "the disk stays");
+	run_ms(w, 5000);
+	host_power_on(alpha(w));
+	expect(w, run_till(w, shop_runs, 10000), "the service runs");
+	run_ms(w, 5000);
+	daemon_kill(bravo(w));
+	memset(d->bad, 0, sizeof(d->bad));
+	w->voter[0].cut[1] = false;
+	run_ms(w, 1000);
+	scene_end(w);
+}
+
 const struct scene scenes_doubt[] = {
     {SCENE(isolated_after_a_thaw), 0},
     {SCENE(stopped_in_isolation), 0},
@@ -495,5 +540,6 @@ const struct scene scenes_doubt[] = {
     {SCENE(stopped_after_isolation), W_WITNESS | W_WATCHDOG},
     {SCENE(isolated_and_misled), W_WITNESS | W_WATCHDOG},
     {SCENE(R12_survivor_cleans_again), 0},
+    {SCENE(metadata_fails_in_silence), W_WITNESS},
 };
 const unsigned n_scenes_doubt = NITEMS(scenes_doubt);

@@ -71,6 +71,7 @@ struct w_node {
 	uint32_t link; /* as in its VIEW; 0: not up */
 	enum mir_peer view;
 	bool up, frozen, doubt;
+	bool silent; /* what it thinks of its peer */
 	bool no_lease, no_right; /* for views */
 	bool unclean; /* crashed since it was in sync */
 	bool lost; /* and with its cache */
@@ -382,6 +383,7 @@ w_view(struct world *w, uint8_t id, enum mir_peer peer, bool demoted)
 	ev.u.view.demoted = demoted;
 	ev.u.view.no_lease = n->no_lease;
 	ev.u.view.doubt = n->doubt;
+	ev.u.view.silent = n->silent;
 	w_step(w, id, &ev);
 }
 

@@ -21,15 +21,21 @@ new_alone(uint64_t seed)
 	return w;
 }
 
-/* The disk of node 1 is replaced by a healthy one with the same content. */
+/* The disk of a node is replaced by a healthy one with the same content. */
+static void
+end_repaired_at(struct world *w, uint8_t id)
+{
+	w_crash(w, id, false);
+	w->n[id].d.meta_ro = false;
+	w_start(w, id);
+	w_run(w);
+	end_in_sync(w);
+}
+
 static void
 end_repaired(struct world *w)
 {
-	w_crash(w, 1, false);
-	w->n[1].d.meta_ro = false;
-	w_start(w, 1);
-	w_run(w);
-	end_in_sync(w);
+	end_repaired_at(w, 1);
 }
 
 /* Everything is on node 2's disk, and node 1 uses that. */
@@ -151,6 +157,37 @@ a_write_that_was_held_goes_to_the_peer(void **state)
 		assert_int_equal(in_flight(w), 0);
 		assert_int_equal(w->fails, 0);
 		end_repaired(w);
+	}
+}
+
+/* A peer that is silent may have lost its power: it is no other good copy. */
+static void
+a_silent_peer_does_not_count(void **state)
+{
+	(void)state;
+	for (uint8_t id = 1; id <= 2; id++) {
+		struct world *w = new_synced(id);
+
+		w_write(w, 1, 80, 8);
+		w_run(w);
+		w->n[id].silent = true;
+		w_view(w, id, MIR_PEER_UP, false);
+		w->n[id].d.meta_ro = true;
+		w_run_ms(w, 12000); /* its intents go */
+		assert_int_equal(w_status(w, id).disk, MIR_DISK_UPTODATE);
+		assert_int_equal(w_status(w, id).conn, MIR_CONN_INSYNC);
+		assert_non_null(strstr(w_status(w, id).error, "failed"));
+		/* Nothing is promised meanwhile. */
+		w_write(w, 1, 90, 8);
+		w_run_ms(w, 100);
+		assert_int_equal(w->fails, 0);
+		w->n[id].silent = false;
+		w_view(w, id, MIR_PEER_UP, false);
+		w_run_ms(w, 500);
+		assert_int_equal(w_status(w, id).disk, MIR_DISK_NONE);
+		assert_int_equal(in_flight(w), 0);
+		assert_int_equal(w->fails, 0);
+		end_repaired_at(w, id);
 	}
 }
 
@@ -628,6 +665,7 @@ main(void)
 	    cmocka_unit_test(the_peer_is_filled_before_the_disk_is_given_up),
 	    cmocka_unit_test(a_failing_copy_that_was_demoted_fills_the_peer),
 	    cmocka_unit_test(a_write_that_was_held_goes_to_the_peer),
+	    cmocka_unit_test(a_silent_peer_does_not_count),
 	    cmocka_unit_test(it_is_tried_again),
 	    cmocka_unit_test(the_copy_that_failed_is_written_first),
 	    cmocka_unit_test(a_secondary_that_is_needed_stays),
