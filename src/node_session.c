@@ -30,8 +30,12 @@ nd_session_rx(const struct nd_session *s)
 	return (uint32_t)s->theirs << 16 | s->mine;
 }
 
+/*
+ * Another one than before: the same again would not end the session that the
+ * peer knows.
+ */
 static uint16_t
-nonce(struct nd *nd)
+nonce(struct nd *nd, uint16_t before)
 {
 	uint16_t n;
 
@@ -40,7 +44,7 @@ nonce(struct nd *nd)
 		nd->seed ^= nd->seed >> 7;
 		nd->seed ^= nd->seed << 17;
 		n = (uint16_t)(nd->seed >> 32);
-	} while (n == 0);
+	} while (n == 0 || n == before);
 	return n;
 }
 
@@ -102,7 +106,7 @@ check(struct nd *nd, struct nd_peer *p, bool bulk)
 		return;
 	s->willing = want;
 	if (want) {
-		s->mine = nonce(nd);
+		s->mine = nonce(nd, s->mine);
 		send_open(nd, p, bulk);
 	} else {
 		set_up(nd, p, bulk, false);
@@ -125,7 +129,7 @@ nd_session_broken(struct nd *nd, struct nd_peer *p, bool bulk)
 	if (!s->willing)
 		return;
 	set_up(nd, p, bulk, false);
-	s->mine = nonce(nd);
+	s->mine = nonce(nd, s->mine);
 	send_open(nd, p, bulk);
 }
 
@@ -150,7 +154,7 @@ nd_session_open(struct nd *nd, struct nd_peer *p, bool bulk,
 	if (fresh && s->up) {
 		/* The peer gave the old session up; so do I. */
 		set_up(nd, p, bulk, false);
-		s->mine = nonce(nd);
+		s->mine = nonce(nd, s->mine);
 		echo = 0;
 	}
 	if (echo == s->mine) {
