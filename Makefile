@@ -205,6 +205,7 @@ DRIVER := \
 	vip/vip_guard_msg.c \
 	vip/vip_guard_nft.c \
 	vip/vip_guard_share.c \
+	vip/vip_sweep.c \
 	vip/share_group.c \
 	vip/vip_announce.c \
 	vip/vr_facts.c \

@@ -28,6 +28,7 @@
 #include "vip_addr.h"
 #include "vip_announce.h"
 #include "vip_guard.h"
+#include "vip_sweep.h"
 #include "vr_mac.h"
 #include "vr_sock.h"
 #include "vr_unicast.h"

@@ -3,6 +3,7 @@
  * Addresses: what the vip core orders is done by netlink and packet sockets
  * at once, and the result comes back after the step.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -235,6 +236,31 @@ drive_vip_remake(struct drive *d, char *err, size_t size)
 	return r;
 }
 
+/*
+ * What an earlier daemon left and nobody knows any more goes before the new
+ * guards open it.
+ */
+static int
+sweep(const struct all_addrs *l)
+{
+	struct vip_swept swept[64];
+	int n;
+
+	do {
+		n = vip_sweep(l->all, l->n, swept, NITEMS(swept));
+		for (int i = 0; i < n; i++) {
+			char text[INET6_ADDRSTRLEN];
+
+			inet_ntop(swept[i].family == 4 ? AF_INET : AF_INET6,
+			    swept[i].bytes, text, sizeof(text));
+			log_warnx("addresses: %s/%u was left by a daemon whose "
+				  "file had it, this file has not: removed",
+			    text, swept[i].prefix);
+		}
+	} while (n == NITEMS(swept));
+	return n;
+}
+
 int
 drive_vip_new(struct drive *d)
 {
@@ -244,7 +270,11 @@ drive_vip_new(struct drive *d)
 
 	if (l != NULL) {
 		fill(d, l);
-		r = make(d, l, err, sizeof(err));
+		if (sweep(l) < 0)
+			snprintf(
+			    err, sizeof(err), "leftovers: %s", strerror(errno));
+		else
+			r = make(d, l, err, sizeof(err));
 	}
 	free(l);
 	if (r < 0)

@@ -22,6 +22,9 @@
 
 #include "had.h"
 
+/* IFA_PROTO of what had puts on interfaces; since Linux 5.18. */
+enum { VIP_ADDR_PROTO = 0x68 };
+
 /*
  * One service address.  Its id is its index in the configuration.  One with
  * family 0 is somebody else's business: its id is never used.

@@ -346,6 +346,9 @@ change(struct vip_addr *va, const struct svc_addr *a, uint16_t type,
 		flags |= IFA_F_NODAD;
 		mnl_attr_put(nlh, IFA_CACHEINFO, sizeof(ci), &ci);
 	}
+	/* For one that finds it and knows nothing of it: see vip_sweep.h. */
+	if (type == RTM_NEWADDR)
+		mnl_attr_put_u8(nlh, IFA_PROTO, VIP_ADDR_PROTO);
 	/* The way to the segment is the interface below. */
 	if (type == RTM_NEWADDR && a->conf.has_mac)
 		flags |= IFA_F_NOPREFIXROUTE;

@@ -138,6 +138,21 @@ for h in 90 91 95; do
 	at_most "$(prober_get $h '.longest_ms | ceil')" 40 "$h: silence, in ms"
 done
 is "$(moves)" "$before" "what stayed has made no transition"
+
+# A daemon dies, its file changes, another one starts: what it left there is
+# bravo's by then.
+file alpha "$KEEP_A" "$OTHER_A"
+prober_start left -m arp -i lan0 192.0.2.95
+check "left: alpha is killed" had_kill alpha
+check "left: its address is there" on_lan alpha 95
+check "left: bravo has it" wait_for 3 state_is bravo more ACTIVE
+check "left: another alpha starts, without it" had_start alpha
+check "left: it is gone" wait_for 2 off_lan alpha 95
+lab_nap 0.3
+prober_stop left
+is "$(prober_get left .duplicates)" 0 "left: never two"
+grep -q '192.0.2.95/24 was left by a daemon' "$(had_log alpha)"
+is $? 0 "left: and alpha says so"
 had_stop alpha
 had_stop bravo
 check "stopped: nothing is left" sh -c \
