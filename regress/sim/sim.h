@@ -14,6 +14,7 @@
  *	sim_svc.c	steps, exports, addresses behind their guard
  *	sim_vr.c	virtual routers: their LAN and their guard
  *	sim_vr_judge.c	and what they promise
+ *	sim_vr_file.c	each node's file of them, which operators edit
  *	sim_share.c	addresses that both nodes share
  *	sim_vol.c	the writer of the volume and what it may read back
  *	sim_lock.c	clients of the lock manager
@@ -187,6 +188,7 @@ struct host {
 	int drift_ppm;
 	uint64_t timer_serial;
 	int64_t timer_at; /* its clock; INT64_MAX: none */
+	struct conf *conf; /* of its daemon; owned if the world has routers */
 	struct nd *nd; /* owned */
 	struct mail *inbox, **inbox_end; /* owned */
 	struct sf_record record;

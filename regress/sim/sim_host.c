@@ -277,7 +277,8 @@ op_announce(void *ctx, uint16_t id)
 	struct host *h = ctx;
 
 	detail(h->w, "%s announces address %u", h->name, id);
-	if (!(id < ADDRESSES ? guard_open(h, id) : rt_open(h, id)))
+	if (!(id < ADDRESSES ? guard_open(h, id)
+			     : rt_open(h, rt_number(h, id))))
 		violation(h->w, "I1",
 		    "%s announces address %u behind a closed guard", h->name,
 		    id);
@@ -476,6 +477,8 @@ give(struct host *h, struct mail *m)
 
 	if (m->e.type == ND_EV_TIMER && m->serial != h->timer_serial)
 		return;
+	if (m->e.type == ND_EV_VR_TRACK && m->serial != rt_host(h)->reloads)
+		return;
 	m->e.now.us = local_of(h, w->sim->now);
 	h->waking = false;
 	mix(w, (uint64_t)m->e.type << 8 | h->id);
@@ -489,7 +492,15 @@ give(struct host *h, struct mail *m)
 		m->e.u.packet.n = 1;
 		mix_bytes(w, m->data, m->len);
 	} else if (m->e.type == ND_EV_VR_RELOAD) {
-		m->e.u.reload.vr = nd_reload_new(h->nd, w->conf);
+		rt_reload(h, m);
+		return;
+	} else if (m->e.type == ND_EV_OP && m->e.u.op.op == ND_OP_RELEASE) {
+		/* By its name, whose number it is now. */
+		m->e.u.op.service = rt_host(h)->router_at[m->e.u.op.service];
+		if (m->e.u.op.service == VR_NOWHERE) {
+			op_reply(h, m->e.u.op.token, 64, "no such router");
+			return;
+		}
 	} else if (m->e.type == ND_EV_LOCK_MSG) {
 		m->e.u.lock.bytes = m->data;
 		m->e.u.lock.len = m->len;
@@ -587,7 +598,8 @@ daemon_start(struct host *h)
 	if (h->disk.dead || w->conf->n_volumes == 0)
 		memset(&disk.layout, 0, sizeof(disk.layout));
 	snprintf(disk.why, sizeof(disk.why), "no device");
-	h->nd = nd_new(w->conf, h->id, &disk, &ops, h);
+	rt_read(h);
+	h->nd = nd_new(h->conf, h->id, &disk, &ops, h);
 	if (h->nd == NULL)
 		exit(2);
 	say(w, "%s daemon starts (start %u)", h->name, h->gen);

@@ -18,6 +18,13 @@
 	"	carp vhid 2" #n "\n" \
 	"	password \"sesame\"\n" \
 	"	address e" #n "\n" BOTH("	skew ", a, b) more "}\n"
+#define TWO(what, rank, a) \
+	ADDR(0) \
+	ADDR(1) \
+	"router r0 {\n" \
+	"	" what "\n" \
+	"	address e0\n" \
+	"	address e1\n" BOTH("	" rank " ", a, 100) "}\n"
 #define SHARED(n) \
 	"address e" #n " { 192.0.2.10" #n "/24 interface l0; share }\n"
 
@@ -48,7 +55,9 @@ moves(struct host *h, unsigned r)
 {
 	struct vr_status s;
 
-	return nd_router_status(h->nd, (uint16_t)r, &s) ? s.transitions : 0;
+	return nd_router_status(h->nd, rt_host(h)->router_at[r], &s)
+		   ? s.transitions
+		   : 0;
 }
 
 static void
@@ -433,6 +442,292 @@ vr_old_word_of_the_lan(struct world *w)
 	scene_end(w);
 }
 
+/* --- reloads --- */
+
+static bool
+alpha_holds_1(struct world *w)
+{
+	return holder(w, 1) == 0;
+}
+
+static bool
+bravo_holds_1(struct world *w)
+{
+	return holder(w, 1) == 1;
+}
+
+static bool
+alpha_holds_2(struct world *w)
+{
+	return holder(w, 2) == 0;
+}
+
+static bool
+bravo_holds_2(struct world *w)
+{
+	return holder(w, 2) == 1;
+}
+
+/* Transitions of routers 0 and 1, on both. */
+static uint64_t
+all_moves(struct world *w)
+{
+	return moves(alpha(w), 0) + moves(bravo(w), 0) + moves(alpha(w), 1) +
+	       moves(bravo(w), 1);
+}
+
+static bool
+on_interface(struct world *w, unsigned id)
+{
+	return rt_host(alpha(w))->addr[id - ADDRESSES] ||
+	       rt_host(bravo(w))->addr[id - ADDRESSES];
+}
+
+/* Each is master of one when a third comes, on alpha first. */
+static void
+vr_reload_adds(struct world *w)
+{
+	uint64_t n;
+
+	rt_has(alpha(w), 2, false);
+	rt_has(bravo(w), 2, false);
+	begin(w);
+	expect(w, bravo_holds_1(w), "bravo holds the other");
+	expect(w, !on_interface(w, ADDRESSES + 2), "there are two only");
+	n = all_moves(w);
+	rt_has(alpha(w), 2, true);
+	expect(w, run_till(w, alpha_holds_2, 1500), "alpha takes the third");
+	run_ms(w, 3000);
+	rt_has(bravo(w), 2, true);
+	run_ms(w, 3000);
+	expect(w, alpha_holds_2(w) && moves(bravo(w), 2) == 1,
+	    "bravo hears who has it");
+	expect(w, alpha_holds(w) && bravo_holds_1(w) && all_moves(w) == n,
+	    "the others have not noticed");
+	host_power_off(alpha(w));
+	expect(w, run_till(w, bravo_holds_2, 2500), "and takes it");
+	expect(w, run_till(w, bravo_holds_all, 1000), "with the others");
+	scene_end(w);
+}
+
+/* Its farewell, then bravo's turn; removed there, too, it is nobody's. */
+static void
+vr_reload_removes_on_the_master(struct world *w)
+{
+	uint64_t n;
+	int64_t t;
+
+	begin(w);
+	expect(w, alpha_holds_1(w), "alpha holds the other");
+	n = moves(alpha(w), 0) + moves(bravo(w), 0);
+	t = w->sim->now;
+	rt_has(alpha(w), 1, false);
+	expect(w, run_till(w, bravo_holds_1, 1000), "bravo holds it");
+	expect(w, w->sim->now - t < 100 * MS, "at once: %lld ms",
+	    (long long)((w->sim->now - t) / MS));
+	run_ms(w, 5000);
+	expect(w, bravo_holds_1(w), "and goes on");
+	rt_has(bravo(w), 1, false);
+	run_ms(w, 1000);
+	expect(w, !on_interface(w, ADDRESSES + 1), "now it is nobody's");
+	expect(w, alpha(w)->conf->n_routers == 1, "and its place is free");
+	expect(w,
+	    alpha_holds(w) && moves(alpha(w), 0) + moves(bravo(w), 0) == n,
+	    "the other has not noticed");
+	scene_end(w);
+}
+
+/* Not preempting, it finds it where it is; nor is it held up by that. */
+static void
+vr_reload_removes_and_returns(struct world *w)
+{
+	uint64_t n;
+
+	begin(w);
+	n = moves(alpha(w), 0) + moves(bravo(w), 0);
+	for (int i = 0; i < 3; i++) {
+		expect(w, alpha_holds_1(w), "alpha holds the other");
+		rt_has(alpha(w), 1, false);
+		expect(w, run_till(w, bravo_holds_1, 1000), "bravo holds it");
+		run_ms(w, i * 100);
+		rt_has(alpha(w), 1, true);
+		run_ms(w, 3000);
+		expect(w, bravo_holds_1(w), "it stays there");
+		rt_release(bravo(w), 1);
+		expect(w, run_till(w, alpha_holds_1, 1000), "until asked to");
+	}
+	expect(w,
+	    alpha_holds(w) && moves(alpha(w), 0) + moves(bravo(w), 0) == n,
+	    "the other has not noticed");
+	scene_end(w);
+}
+
+/* The backup loses it and has it again, then the master dies. */
+static void
+vr_reload_removes_on_the_backup(struct world *w)
+{
+	begin(w);
+	rt_has(bravo(w), 0, false);
+	run_ms(w, 3000);
+	expect(w, alpha_holds(w), "alpha holds it");
+	rt_release(alpha(w), 0);
+	run_ms(w, 100);
+	expect(w, run_till(w, alpha_holds, 3000), "for want of another");
+	rt_has(bravo(w), 0, true);
+	run_ms(w, 3000);
+	expect(w, alpha_holds(w), "still");
+	host_power_off(alpha(w));
+	expect(w, run_till(w, bravo_holds, 2500), "bravo holds it");
+	scene_end(w);
+}
+
+/* What the master said of it was said before bravo had it. */
+static void
+vr_reload_adds_unheard(struct world *w)
+{
+	rt_has(bravo(w), 0, false);
+	begin(w);
+	link_cut(w, LAN);
+	run_ms(w, 3000);
+	for (int i = 0; i < 3; i++) {
+		rt_has(bravo(w), 0, true);
+		run_ms(w, 3000);
+		expect(w, alpha_holds(w) && moves(bravo(w), 0) == 1,
+		    "bravo is told who has it");
+		rt_has(bravo(w), 0, false);
+		run_ms(w, 1000);
+	}
+	scene_end(w);
+}
+
+/* One that only bravo has is told nothing of the LAN that all are on. */
+static void
+vr_reload_adds_beside_the_unheard(struct world *w)
+{
+	uint64_t n;
+
+	rt_has(alpha(w), 1, false);
+	rt_has(bravo(w), 1, false);
+	begin(w);
+	link_cut(w, LAN);
+	run_ms(w, 3000);
+	n = moves(bravo(w), 0);
+	rt_has(bravo(w), 1, true);
+	expect(w, run_till(w, bravo_holds_1, 2000), "bravo holds the new one");
+	run_ms(w, 3000);
+	expect(w, alpha_holds(w) && moves(bravo(w), 0) == n,
+	    "the other is alpha's");
+	scene_end(w);
+}
+
+/* One address less, on the master first; and back, on the backup first. */
+static void
+vr_reload_addresses(struct world *w)
+{
+	const unsigned second = ADDRESSES + 1;
+	uint64_t n;
+
+	begin(w);
+	n = moves(alpha(w), 0) + moves(bravo(w), 0);
+	rt_has_addr(alpha(w), second, false);
+	run_ms(w, 1000);
+	expect(w, alpha_holds(w) && !on_interface(w, second),
+	    "the rest goes on without it");
+	rt_has_addr(bravo(w), second, false);
+	run_ms(w, 1000);
+	rt_has_addr(bravo(w), second, true);
+	run_ms(w, 1000);
+	expect(w, !on_interface(w, second), "only who is active has it");
+	rt_has_addr(alpha(w), second, true);
+	run_ms(w, 100);
+	expect(w, rt_answers(alpha(w), second), "at once");
+	rt_has_addr(alpha(w), ADDRESSES, false);
+	run_ms(w, 1000);
+	rt_has_addr(alpha(w), ADDRESSES, true);
+	run_ms(w, 1000);
+	expect(w,
+	    alpha_holds(w) && moves(alpha(w), 0) + moves(bravo(w), 0) == n,
+	    "its router has not moved");
+	scene_end(w);
+}
+
+/*
+ * Alpha is better by both together, bravo by the first: what only alpha has is
+ * not weighed, or both would be better.
+ */
+static void
+vr_reload_group_loses_a_member(struct world *w)
+{
+	begin(w);
+	expect(w, alpha_holds_1(w), "alpha holds both");
+	rt_has(bravo(w), 1, false);
+	expect(w, run_till(w, bravo_holds, 3000), "bravo holds the first");
+	run_ms(w, 3000);
+	expect(w, bravo_holds(w) && holder(w, 1) == -1,
+	    "and the second is not without it");
+	rt_has(bravo(w), 1, true);
+	expect(w, run_till(w, alpha_holds, 3000), "alpha is better by both");
+	expect(w, run_till(w, alpha_holds_1, 1000), "and holds both");
+	run_ms(w, 3000);
+	expect(w, alpha_holds(w) && alpha_holds_1(w), "for good");
+	scene_end(w);
+}
+
+/* Adverts with another list would be refused by the other node. */
+static void
+vr_reload_refused(struct world *w)
+{
+	uint64_t n;
+
+	begin(w);
+	n = moves(alpha(w), 0) + moves(bravo(w), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		rt_has_addr(alpha(w), ADDRESSES + i, false);
+		rt_has_addr(bravo(w), ADDRESSES + i, false);
+		run_ms(w, 2000);
+	}
+	expect(w, rt_host(alpha(w))->reloads == 1, "it was refused");
+	expect(w,
+	    alpha_holds(w) && rt_answers(alpha(w), ADDRESSES) &&
+		rt_answers(alpha(w), ADDRESSES + 1) &&
+		moves(alpha(w), 0) + moves(bravo(w), 0) == n,
+	    "and nothing changed");
+	scene_end(w);
+}
+
+/* No router at all, some, and none again; it starts again with some. */
+static void
+vr_reload_from_none(struct world *w)
+{
+	for (unsigned r = 0; r < 2; r++) {
+		rt_has(alpha(w), r, false);
+		rt_has(bravo(w), r, false);
+	}
+	scene_begin(w);
+	for (int i = 0; i < 2; i++) {
+		rt_has(alpha(w), 1, true);
+		rt_has(alpha(w), 0, true);
+		rt_has(bravo(w), 0, true);
+		expect(w, run_till(w, alpha_holds, 3000), "alpha holds it");
+		expect(w, run_till(w, alpha_holds_1, 3000), "and the other");
+		run_ms(w, 1000);
+		rt_has(bravo(w), 0, false);
+		rt_has(alpha(w), 0, false);
+		rt_has(alpha(w), 1, false);
+		run_ms(w, 1000);
+		expect(w, alpha(w)->conf->n_routers == 0, "there is none");
+	}
+	rt_has(bravo(w), 1, true);
+	expect(w, run_till(w, bravo_holds_1, 5000), "bravo holds the other");
+	daemon_kill(bravo(w));
+	rt_has(bravo(w), 0, true);
+	rt_has(alpha(w), 1, true);
+	daemon_start(bravo(w));
+	expect(w, run_till(w, alpha_holds_1, 5000), "alpha holds the other");
+	expect(w, run_till(w, bravo_holds, 3000), "and bravo the first");
+	scene_end(w);
+}
+
 /* --- shared addresses --- */
 
 static bool
@@ -577,5 +872,25 @@ const struct scene scenes_vr[] = {
     {SCENE(vr_old_word_of_the_lan), W_PINGS, 0,
 	FAST VRRP(1, "200ms", 100, 150, "	preempt after 0ms\n")},
     {SCENE(share_still_and_lossy), W_WAIT, 0, SHARED(0)},
+    {SCENE(vr_reload_adds), 0, 0,
+	FAST VRRP(1, "200ms", 100, 150, "	preempt after 0ms\n")
+	    VRRP(2, "200ms", 150, 100, "")},
+    {SCENE(vr_reload_removes_on_the_master), 0, 0,
+	FAST VRRP(1, "200ms", 150, 100, "")},
+    {SCENE(vr_reload_removes_and_returns), 0, 0,
+	FAST VRRP(1, "200ms", 150, 100, "")},
+    {SCENE(vr_reload_removes_on_the_backup), 0, 0, FAST},
+    {SCENE(vr_reload_adds_unheard), 0, 0, FAST},
+    {SCENE(vr_reload_adds_beside_the_unheard), 0, 0,
+	FAST VRRP(1, "200ms", 100, 150, "")},
+    {SCENE(vr_reload_addresses), 0, 0, TWO("vrrp 3 vrid 10", "priority", 150)},
+    {SCENE(vr_reload_group_loses_a_member), 0, 0,
+	VRRP(0, "200ms", 100, 150, "	group g\n	preempt after 0ms\n")
+	    VRRP(1, "200ms", 200, 100,
+		"	group g\n	preempt after 0ms\n")},
+    {SCENE(vr_reload_refused), 0, 0,
+	TWO("carp vhid 20\n	password \"sesame\"", "skew", 0)},
+    {SCENE(vr_reload_from_none), 0, 0,
+	FAST VRRP(1, "1s", 150, 100, "	preempt after 0ms\n")},
 };
 const unsigned n_scenes_vr = NITEMS(scenes_vr);

@@ -18,10 +18,11 @@ uint64_t
 share_answers(const struct host *h, unsigned id)
 {
 	const struct vr_host *v = rt_host(h);
+	uint16_t at = v->addr_at[id - ADDRESSES];
 
-	if (!h->powered || h->frozen || !h->carrier[LAN] ||
+	if (at == VR_NOWHERE || !h->powered || h->frozen || !h->carrier[LAN] ||
 	    !v->addr[id - ADDRESSES] || h->w->sim->now >= v->shared.until ||
-	    !vip_set_has(&v->shared.open, (uint16_t)id))
+	    !vip_set_has(&v->shared.open, at))
 		return 0;
 	return v->buckets;
 }

@@ -24,16 +24,21 @@ us_max(int64_t a, int64_t b)
 	return a > b ? a : b;
 }
 
-/* The bounds of the slowest one: after RFC 9568, 6.1, and CARP's. */
-static void
-bounds(struct world *w)
+/*
+ * The bounds of the slowest one that there ever was: after RFC 9568, 6.1, and
+ * CARP's.
+ */
+void
+rt_bounds(struct world *w, const struct conf *c)
 {
 	struct vr_world *v = w->vr;
 
-	for (unsigned i = 0; i < w->conf->n_routers; i++) {
-		const struct conf_router *r = &w->conf->routers[i];
+	for (unsigned i = 0; i < c->n_routers; i++) {
+		const struct conf_router *r = &c->routers[i];
 		int64_t every = r->interval_ms * MS;
 
+		if (conf_is_hole(r->name))
+			continue;
 		if (r->proto == CONF_CARP)
 			every += SEC; /* the skew */
 		v->every_us = us_max(v->every_us, every);
@@ -45,24 +50,36 @@ bounds(struct world *w)
 }
 
 void
-rt_init(struct world *w)
+rt_init(struct world *w, const struct vr_drawn *d)
 {
 	struct vr_world *v;
 
-	if (w->conf->n_addresses == ADDRESSES)
+	if (!d->any)
 		return;
 	ASSERT(w->conf->n_addresses <= ADDRESSES + VR_ADDRS &&
 	       w->conf->n_routers <= VR_ROUTERS);
 	w->vr = v = calloc(1, sizeof(*v));
 	if (v == NULL)
 		exit(2);
-	bounds(w);
+	rt_files(w, d);
+	rt_bounds(w, w->conf);
 	v->lan_bad_at = v->words_bad_at = v->still_at = w->sim->now;
 	v->alone_at = NEVER;
 	for (unsigned i = 0; i < VR_ADDRS; i++)
 		v->twice_at[i] = NEVER;
 	for (unsigned i = 0; i < HOSTS; i++)
 		v->host[i].failed_at = NEVER;
+}
+
+void
+rt_free(struct world *w)
+{
+	if (w->vr == NULL)
+		return;
+	for (unsigned i = 0; i < HOSTS; i++)
+		free(w->host[i].conf);
+	free(w->vr->text);
+	free(w->vr);
 }
 
 /* --- what the daemon hears --- */
@@ -81,10 +98,14 @@ tell(struct host *h, struct mail *m, int64_t us)
 static void
 tell_iface(struct host *h, int64_t us)
 {
-	struct mail *m = mail_new(h, ND_EV_VR_IFACE, FROM_LAN);
-	struct nd_vr_iface *f = &m->e.u.iface.facts;
 	uint8_t last = (uint8_t)(10 * (h->w->idx + 1) + h->id);
+	struct nd_vr_iface *f;
+	struct mail *m;
 
+	if (!h->running || h->conf->n_router_ifs == 0)
+		return;
+	m = mail_new(h, ND_EV_VR_IFACE, FROM_LAN);
+	f = &m->e.u.iface.facts;
 	/* All routers are on the LAN. */
 	m->e.u.iface.ifx = 0;
 	f->carrier = h->carrier[LAN];
@@ -99,16 +120,15 @@ tell_iface(struct host *h, int64_t us)
 static void
 tell_tracks(struct host *h, int64_t us)
 {
-	const struct conf *c = h->w->conf;
-
-	for (uint16_t i = 0; i < c->n_tracks; i++) {
-		const struct conf_track *t = &c->tracks[i];
+	for (uint16_t i = 0; h->running && i < h->conf->n_tracks; i++) {
+		const struct conf_track *t = &h->conf->tracks[i];
 		struct mail *m;
 
 		if (t->type != CONF_TRACK_FILE &&
 		    t->type != CONF_TRACK_INTERFACE)
 			continue;
 		m = mail_new(h, ND_EV_VR_TRACK, FROM_LAN);
+		m->serial = rt_host(h)->reloads;
 		m->e.u.track.id = i;
 		m->e.u.track.up = t->type == CONF_TRACK_FILE
 				      ? !rt_host(h)->no_file
@@ -116,6 +136,13 @@ tell_tracks(struct host *h, int64_t us)
 		m->e.u.track.value = m->e.u.track.up;
 		tell(h, m, us);
 	}
+}
+
+void
+rt_tell(struct host *h)
+{
+	tell_iface(h, 60);
+	tell_tracks(h, 70);
 }
 
 void
@@ -127,10 +154,7 @@ rt_started(struct host *h)
 	memset(rt_host(h)->moves, 0, sizeof(rt_host(h)->moves));
 	rt_host(h)->failed_at = NEVER;
 	rt_host(h)->told_at = 0;
-	if (h->w->conf->n_routers == 0)
-		return;
-	tell_iface(h, 60);
-	tell_tracks(h, 70);
+	rt_tell(h);
 }
 
 void
@@ -244,10 +268,15 @@ rt_lease(void *ctx, uint64_t seq, const struct vip_set *open, monotime_t until)
 	rt_check(w);
 }
 
+/* What the running daemon does not know has no guard. */
 static bool
 passes(const struct host *h, const struct vr_guard *g, unsigned id)
 {
-	return h->w->sim->now < g->until && vip_set_has(&g->open, (uint16_t)id);
+	uint16_t at = rt_host(h)->addr_at[id - ADDRESSES];
+
+	if (at == VR_NOWHERE)
+		return h->running;
+	return h->w->sim->now < g->until && vip_set_has(&g->open, at);
 }
 
 bool
@@ -271,10 +300,12 @@ rt_answers(const struct host *h, unsigned id)
 bool
 rt_holds(const struct host *h, unsigned router)
 {
-	const struct conf_router *r = &h->w->conf->routers[router];
+	const struct conf_router *r = rt_router(h, router);
 
+	if (!rt_configured(h, router))
+		return false;
 	for (unsigned i = 0; i < r->n_addrs; i++)
-		if (!rt_answers(h, r->addrs[i]))
+		if (!rt_answers(h, rt_number(h, r->addrs[i])))
 			return false;
 	return true;
 }
@@ -297,8 +328,7 @@ rt_addr_add(struct host *h, uint16_t id)
 	struct vr_host *v = rt_host(h);
 	bool ok = !chance(h->w, h->fail_permille / 4);
 
-	ASSERT(id < h->w->conf->n_addresses);
-	v->addr[id - ADDRESSES] |= ok;
+	v->addr[rt_number(h, id) - ADDRESSES] |= ok;
 	if (!ok)
 		v->failed_at = h->w->sim->now;
 	deliver_in(h, addr_mail(h, VIP_EV_ADDED, id, ok), 20);
@@ -311,8 +341,8 @@ rt_addr_del(struct host *h, uint16_t id)
 	struct vr_host *v = rt_host(h);
 	struct mail *m = addr_mail(h, VIP_EV_REMOVED, id, true);
 
-	m->e.u.vip.u.result.found = v->addr[id - ADDRESSES];
-	v->addr[id - ADDRESSES] = false;
+	m->e.u.vip.u.result.found = v->addr[rt_number(h, id) - ADDRESSES];
+	v->addr[rt_number(h, id) - ADDRESSES] = false;
 	deliver_in(h, m, 20);
 }
 
@@ -408,6 +438,7 @@ judge_frame(struct host *h, const uint8_t *frame, size_t len)
 	if (r == -2)
 		violation(
 		    h->w, "contract", "%s sends what is no advert", h->name);
+	/* All that are anybody's, those that just went included. */
 	for (unsigned i = 0; r >= 0 && i < c->routers[r].n_addrs; i++)
 		if (rt_open(h, c->routers[r].addrs[i]))
 			violation(h->w, "I1",
@@ -474,25 +505,6 @@ rt_lose(struct host *h, int permille)
 	    permille);
 	rt_host(h)->lost_permille = permille;
 	rt_check(h->w);
-}
-
-void
-rt_rank(struct host *h, unsigned router, uint8_t rank)
-{
-	struct conf_router *r = &h->w->conf->routers[router];
-	struct mail *m;
-
-	if (!h->running)
-		return;
-	say(h->w, "%s reload: router %s has %s %u", h->name, r->name,
-	    r->proto == CONF_CARP ? "skew" : "priority", rank);
-	r->rank[h->id] = rank;
-	r->rank_set |= UINT32_C(1) << h->id;
-	rt_disturbed(h->w);
-	m = mail_new(h, ND_EV_VR_RELOAD, FROM_CTL);
-	m->e.u.reload.tracks = h->w->conf->tracks;
-	m->e.u.reload.n_tracks = h->w->conf->n_tracks;
-	deliver_in(h, m, 100);
 }
 
 void
@@ -574,6 +586,7 @@ rt_swarm(struct sim *s)
 			at(w, s->now + rnd_in(w, SEC, 8 * SEC), ev_fault, NULL,
 			    0);
 	}
+	rt_files_swarm(s);
 }
 
 void
@@ -585,4 +598,5 @@ rt_heal(struct world *w)
 		rt_file(&w->host[i], true);
 		rt_lose(&w->host[i], 0);
 	}
+	rt_files_heal(w);
 }

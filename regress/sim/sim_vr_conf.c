@@ -10,7 +10,7 @@
 #include "sim_vr.h"
 
 struct draw {
-	uint64_t rng;
+	uint64_t rng; /* its own */
 	char *text; /* lent */
 	size_t used;
 	unsigned world, next; /* the next address' number */
@@ -136,14 +136,29 @@ rt_drawn(uint64_t seed)
 	return drawn(seed, &d);
 }
 
-void
-rt_draw(uint64_t seed, unsigned world, unsigned n_hosts, char text[VR_TEXT])
+/* In half of them the files change, and have room for what comes later. */
+static void
+draw_reloads(struct draw *d, struct vr_drawn *out, unsigned n_hosts, unsigned n)
 {
-	struct draw d = {.text = text, .world = world};
+	unsigned more = 1 + pick(d, 2);
+	bool group = pick(d, 4) == 0;
+
+	out->reloads = pick(d, 2) == 0;
+	for (unsigned k = n; out->reloads && k < n + more; k++) {
+		put_router(d, k, n_hosts, group);
+		if (pick(d, 3) > 0)
+			out->late |= UINT32_C(1) << k;
+	}
+}
+
+void
+rt_draw(uint64_t seed, unsigned world, unsigned n_hosts, struct vr_drawn *out)
+{
+	struct draw d = {.text = out->text, .world = world};
 	unsigned n;
 	bool group;
 
-	text[0] = '\0';
+	memset(out, 0, sizeof(*out));
 	if (!drawn(seed, &d))
 		return;
 	/* The others of this seed draw on from somewhere else. */
@@ -152,10 +167,12 @@ rt_draw(uint64_t seed, unsigned world, unsigned n_hosts, char text[VR_TEXT])
 	n = pick(&d, 4);
 	if (n == 0 && (n_hosts == 1 || world > 0))
 		return;
+	out->any = true;
 	group = n > 1 && pick(&d, 3) == 0;
 	for (unsigned k = 0; k < n; k++)
 		put_router(&d, k, n_hosts, group);
 	if (n_hosts > 1 && (n == 0 || pick(&d, 3) == 0))
 		for (unsigned k = 1 + pick(&d, 2); k > 0; k--)
 			put_address(&d, pick(&d, 3) == 0, true);
+	draw_reloads(&d, out, n_hosts, n);
 }

@@ -12,6 +12,10 @@
  * the one within the protocol's bound.
  *
  * I7: in a quiet time no router changes its state.
+ *
+ * All of it of the routers and addresses that both nodes' files have, or one.
+ * A reload is the time from which what it changed is judged anew; what it did
+ * not change notices nothing (sim_vr_file.c).
  */
 #include <string.h>
 
@@ -28,6 +32,18 @@ rt_disturbed(struct world *w)
 {
 	if (w->vr != NULL)
 		w->vr->still_at = w->sim->now;
+}
+
+void
+rt_changed(struct world *w, unsigned router)
+{
+	const struct conf_router *r = w->conf->routers;
+
+	for (unsigned k = 0; k < w->conf->n_routers; k++)
+		if (k == router ||
+		    (r[k].group[0] != '\0' &&
+			strcmp(r[k].group, r[router].group) == 0))
+			w->vr->changed_at[k] = w->sim->now;
 }
 
 /* Also what comes and goes between two looks. */
@@ -137,15 +153,26 @@ is_carp(const struct world *w, unsigned id)
 	       CONF_CARP;
 }
 
+static bool
+preempts(const struct conf_router *r)
+{
+	return r->preempt || r->proto == CONF_CARP ||
+	       r->rank[1] == CONF_VRRP_OWNER || r->rank[2] == CONF_VRRP_OWNER;
+}
+
 /* May one take while the other holds and does not run? */
 static bool
 takes_by_right(const struct world *w, unsigned id)
 {
-	const struct conf_router *r =
-	    &w->conf->routers[w->conf->addresses[id].router];
+	uint16_t router = w->conf->addresses[id].router;
 
-	return r->preempt || is_carp(w, id) || r->rank[1] == CONF_VRRP_OWNER ||
-	       r->rank[2] == CONF_VRRP_OWNER;
+	for (unsigned i = 0; i < w->n_hosts; i++) {
+		const struct conf_router *r = rt_router(&w->host[i], router);
+
+		if (r != NULL && preempts(r))
+			return true;
+	}
+	return preempts(&w->conf->routers[router]);
 }
 
 /* How long may both answer, if adverts work? */
@@ -278,7 +305,8 @@ look_alone(struct world *w)
 		return;
 	v->looks++;
 	for (unsigned k = 0; k < w->conf->n_routers; k++)
-		if (!rt_holds(h, k))
+		if (rt_configured(h, k) && !rt_holds(h, k) &&
+		    w->sim->now - v->changed_at[k] > bound)
 			violation(w, "I6",
 			    "%s could hold router %s since %lld ms, and does "
 			    "not",
@@ -286,25 +314,57 @@ look_alone(struct world *w)
 			    (long long)((w->sim->now - v->alone_at) / MS));
 }
 
-const char *
-rt_unsettled(struct world *w)
+/*
+ * Members that only one node has go nowhere as long as the other one holds the
+ * others of that sync group.
+ */
+static bool
+uneven(const struct world *w, unsigned router)
+{
+	const struct conf_router *r = w->conf->routers;
+
+	if (w->n_hosts == 1 || r[router].group[0] == '\0')
+		return false;
+	for (unsigned k = 0; k < w->conf->n_routers; k++)
+		if (strcmp(r[k].group, r[router].group) == 0 &&
+		    rt_configured(&w->host[0], k) !=
+			rt_configured(&w->host[1], k))
+			return true;
+	return false;
+}
+
+/* Each router is held by one of those that have it. */
+static const char *
+unheld(const struct world *w, int64_t changed_us)
 {
 	static char text[160];
 
-	if (w->vr == NULL)
-		return NULL;
 	for (unsigned k = 0; k < w->conf->n_routers; k++) {
-		unsigned n = 0;
+		unsigned n = 0, wanted = 0;
 
-		for (unsigned i = 0; i < w->n_hosts; i++)
+		for (unsigned i = 0; i < w->n_hosts; i++) {
 			n += rt_holds(&w->host[i], k);
-		if (n == 1)
+			wanted |= rt_configured(&w->host[i], k);
+		}
+		if (n == wanted || (n == 0 && uneven(w, k)) ||
+		    w->sim->now - w->vr->changed_at[k] < changed_us)
 			continue;
 		snprintf(text, sizeof(text), "router %s is held by %u nodes",
 		    w->conf->routers[k].name, n);
 		return text;
 	}
-	return share_unsettled(w);
+	return NULL;
+}
+
+const char *
+rt_unsettled(struct world *w)
+{
+	const char *why;
+
+	if (w->vr == NULL)
+		return NULL;
+	why = unheld(w, 0);
+	return why != NULL ? why : share_unsettled(w);
 }
 
 /* --- I7 --- */
@@ -314,7 +374,8 @@ moves(const struct host *h, unsigned router)
 {
 	struct vr_status s;
 
-	if (!h->running || !nd_router_status(h->nd, (uint16_t)router, &s))
+	if (!h->running ||
+	    !nd_router_status(h->nd, rt_host(h)->router_at[router], &s))
 		return 0;
 	return s.transitions;
 }
@@ -335,6 +396,7 @@ look_still(struct world *w)
 {
 	struct vr_world *v = w->vr;
 	int64_t enough = v->down_us + v->delay_us + 3 * SEC;
+	const char *why;
 	bool still;
 
 	if (!quiet(w))
@@ -348,14 +410,22 @@ look_still(struct world *w)
 			if (n == v->host[i].moves[k])
 				continue;
 			v->host[i].moves[k] = n;
+			/* By a reload that changed it. */
+			if (w->sim->now - v->changed_at[k] <= enough)
+				continue;
 			v->still_at = w->sim->now;
 			if (still)
 				violation(w, "I7",
 				    "%s: router %s moved, and all is well",
 				    h->name, w->conf->routers[k].name);
 		}
-	if (still && rt_unsettled(w) != NULL)
-		violation(w, "I7", "all is well, but %s", rt_unsettled(w));
+	if (!still)
+		return;
+	why = unheld(w, enough);
+	if (why == NULL)
+		why = share_unsettled(w);
+	if (why != NULL)
+		violation(w, "I7", "all is well, but %s", why);
 }
 
 void

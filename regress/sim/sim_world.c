@@ -334,7 +334,7 @@ violation(struct world *w, const char *rule, const char *fmt, ...)
 
 static struct world *
 world_new(struct sim *s, unsigned idx, unsigned n_hosts, uint32_t with,
-    const char *more)
+    const struct vr_drawn *vr)
 {
 	struct world *w = must(calloc(1, sizeof(*w)));
 
@@ -347,8 +347,8 @@ world_new(struct sim *s, unsigned idx, unsigned n_hosts, uint32_t with,
 	w->active_host = -1;
 	w->with = with;
 	w->takeover = n_hosts > 1 && (with & (W_WAIT | W_ARBITER)) == 0;
-	w->conf = conf_make(s->seed, with, idx, n_hosts, more);
-	rt_init(w);
+	w->conf = conf_make(s->seed, with, idx, n_hosts, vr->text);
+	rt_init(w, vr);
 	for (unsigned i = 0; i < HOSTS; i++)
 		host_init(&w->host[i], w, i);
 	net_init(w);
@@ -391,16 +391,18 @@ sim_new(uint64_t seed, const struct scene *scene, FILE *out, bool verbose)
 		shape_of(scene, n_hosts);
 	for (unsigned i = 0; i < WORLDS && n_hosts[i] > 0; i++) {
 		uint32_t with = conf_draw(seed, i, n_hosts[i]);
-		char more[VR_TEXT] = "";
+		struct vr_drawn vr = {.text = ""};
 
 		if (scene == NULL)
-			rt_draw(seed, i, n_hosts[i], more);
+			rt_draw(seed, i, n_hosts[i], &vr);
 		else
 			with = n_hosts[i] > 1 ? scene->with : W_CHECK;
-		if (scene != NULL && scene->more != NULL)
-			snprintf(more, sizeof(more), "%s", scene->more);
+		if (scene != NULL && scene->more != NULL) {
+			snprintf(vr.text, sizeof(vr.text), "%s", scene->more);
+			vr.any = true;
+		}
 		s->world[s->n_worlds++] =
-		    world_new(s, i, n_hosts[i], with, more);
+		    world_new(s, i, n_hosts[i], with, &vr);
 	}
 	return s;
 }
@@ -414,7 +416,7 @@ world_free(struct world *w)
 		witness_free(&w->voter[i]);
 	net_free(w);
 	vol_free(w);
-	free(w->vr);
+	rt_free(w);
 	free(w->conf);
 	free(w);
 }
