@@ -92,10 +92,10 @@ result() { # id; sets MS DUPS
 		MS=''
 	fi
 }
-compare() { # kind goal method
+compare() { # kind goal method [runs]
 	local kind=$1 i id had='' ka='' had_d='' ka_d='' h hd
 	case " ${LAB_ENV_KINDS:-$1} " in *" $1 "*) ;; *) return ;; esac
-	for ((i = 1; i <= $(runs 3); i++)); do
+	for ((i = 1; i <= $(runs "${4:-3}"); i++)); do
 		id=$kind-$i
 		if ! align; then
 			not_ok "$id: whole before the fault" "$(hactl alpha status 2>&1)"
@@ -140,5 +140,5 @@ check "keepalived on bravo" ka_up bravo
 check "had: a pair, and the address" settled had 40
 compare vanish "<= 0.75 of peer" "all links of the node silent at once"
 compare link "<= 0.1 of peer" "the cable of the LAN is out; the crossover tells"
-compare planned "<= 0.1 of peer" "had: hactl release, keepalived: SIGTERM of the master"
+compare planned "<= 0.1 of peer" "had: hactl release, keepalived: SIGTERM of the master" 7
 done_testing
