@@ -60,7 +60,7 @@ put_entry(struct nd *nd, struct nd_vr_router *r, uint8_t *buf)
 
 	if ((r->id == VR_NONE && !r->left) || !conf_router_elected(c))
 		return false;
-	memcpy(w.name, c->name, sizeof(w.name));
+	memcpy(w.ifname, c->ifname, sizeof(w.ifname));
 	w.proto = nd_vr_proto(c);
 	w.family = c->family;
 	w.vrid = c->vrid;
@@ -150,19 +150,18 @@ nd_vr_hello(struct nd *nd)
 }
 
 static struct nd_vr_router *
-named(struct nd *nd, const struct vr_wire *w)
+meant(struct nd *nd, const struct vr_wire *w)
 {
 	struct nd_vr *v = nd->vr;
 
 	for (uint16_t i = 0; i < v->n; i++) {
 		struct nd_vr_router *r = &v->routers[i];
-		const struct vr_router_conf *c;
+		const struct conf_router *c = nd_vr_conf(nd, r);
 
-		if (r->id == VR_NONE)
-			continue;
-		c = vr_router_conf(v->core, r->id);
-		if (strcmp(c->name, w->name) == 0 && c->proto == w->proto &&
-		    c->family == w->family && c->vrid == w->vrid && !c->bound)
+		if (r->id != VR_NONE && conf_router_elected(c) &&
+		    c->vrid == w->vrid && c->family == w->family &&
+		    nd_vr_proto(c) == w->proto &&
+		    strcmp(c->ifname, w->ifname) == 0)
 			return r;
 	}
 	return NULL;
@@ -257,7 +256,7 @@ nd_vr_told(struct nd *nd, struct nd_peer *p, const uint8_t *bytes, size_t len)
 			nd->refused_malformed++;
 			return;
 		}
-		r = named(nd, &w);
+		r = meant(nd, &w);
 		if (r == NULL)
 			continue;
 		r->told = r->fresh = true;

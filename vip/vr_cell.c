@@ -284,7 +284,13 @@ c_reach(struct vr *v, struct vr_r *r, const struct vr_event *ev)
 static void
 c_peer(struct vr *v, struct vr_r *r, const struct vr_event *ev)
 {
+	uint8_t addr[16];
+
+	memcpy(addr, r->peer.addr, sizeof(addr));
 	r->peer = ev->u.peer.p;
+	/* It was the peer that was heard, if it was. */
+	if (ev->u.peer.gone)
+		memcpy(r->peer.addr, addr, sizeof(addr));
 	r->peer_known = true;
 	r->peer_met = v->ifs[r->conf.ifx].meeting;
 	vr_peer_eval(v, r);

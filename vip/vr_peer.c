@@ -36,6 +36,17 @@ word_rank(const struct vr_r *r)
 	return (uint16_t)(0xffff - (r->conf.advbase * 256 + vr_carp_skew(r)));
 }
 
+/* The same one on both nodes, whose names of it may differ for a while. */
+static bool
+comes_first(const struct vr_r *a, const struct vr_r *b)
+{
+	if (a->conf.vrid != b->conf.vrid)
+		return a->conf.vrid < b->conf.vrid;
+	if (a->conf.family != b->conf.family)
+		return a->conf.family < b->conf.family;
+	return strcmp(a->conf.name, b->conf.name) < 0;
+}
+
 /*
  * Than the peer.  Equal ones: VRRP prefers the higher address, CARP the lower.
  * The members of a sync group are weighed together: if each node were better
@@ -58,8 +69,7 @@ vr_better(const struct vr *v, const struct vr_r *r)
 			continue;
 		priority += (int64_t)word_priority(m) - m->peer.priority;
 		rank += (int64_t)word_rank(m) - m->peer.rank;
-		/* The same one on both nodes. */
-		if (strcmp(m->conf.name, first->conf.name) < 0)
+		if (comes_first(m, first))
 			first = m;
 	}
 	if (priority != 0)

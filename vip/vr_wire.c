@@ -9,11 +9,11 @@
 void
 vr_wire_put(uint8_t buf[VR_WIRE_LEN], const struct vr_wire *w)
 {
-	size_t len = strnlen(w->name, sizeof(w->name));
+	size_t len = strnlen(w->ifname, sizeof(w->ifname));
 
-	ASSERT(len > 0 && len < sizeof(w->name));
+	ASSERT(len > 0 && len < sizeof(w->ifname));
 	memset(buf, 0, VR_WIRE_LEN);
-	memcpy(buf, w->name, len);
+	memcpy(buf, w->ifname, len);
 	buf[32] = (uint8_t)w->proto;
 	buf[33] = w->family;
 	buf[34] = w->vrid;
@@ -36,16 +36,16 @@ vr_wire_get(struct vr_wire *w, const uint8_t *buf, const char **why)
 {
 	uint8_t flags = buf[35];
 
-	static const uint8_t zero[HAD_NAME_MAX];
-	size_t len = strnlen((const char *)buf, HAD_NAME_MAX);
+	static const uint8_t zero[VR_WIRE_IF_LEN];
+	size_t len = strnlen((const char *)buf, sizeof(w->ifname));
 
 	memset(w, 0, sizeof(*w));
-	if (len == 0 || len == HAD_NAME_MAX ||
-	    memcmp(buf + len, zero, HAD_NAME_MAX - len) != 0) {
-		*why = "router without a name, or with one too long";
+	if (len == 0 || len == sizeof(w->ifname) ||
+	    memcmp(buf + len, zero, VR_WIRE_IF_LEN - len) != 0) {
+		*why = "router without an interface, or with one too long";
 		return -1;
 	}
-	memcpy(w->name, buf, len);
+	memcpy(w->ifname, buf, len);
 	if (buf[32] > VR_CARP || (buf[33] != 4 && buf[33] != 6) ||
 	    buf[34] == 0) {
 		*why = "router of an unknown protocol";

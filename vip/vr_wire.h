@@ -3,8 +3,11 @@
  * What two nodes tell one another of their virtual routers, over any path but
  * the router's LAN.  Pure: bytes in, structs out.
  *
+ * A router is known by its interface, protocol, family and number, which both
+ * nodes' files have in common; its name may be another for a while.
+ *
  * A message is a list of entries of VR_WIRE_LEN bytes:
- *	0 name, padded with zeros  32 protocol  33 family  34 vrid
+ *	0 interface, padded with zeros  32 protocol  33 family  34 vrid
  *	35 flags  36 priority  37 zero  38 rank (2 bytes)  40 address
  */
 #ifndef VR_WIRE_H
@@ -14,6 +17,7 @@
 
 enum {
 	VR_WIRE_LEN = 56,
+	VR_WIRE_IF_LEN = 32, /* of the interface's field */
 	VR_WIRE_HOLDS = 1,
 	VR_WIRE_ABLE = 2,
 	VR_WIRE_WANTS = 4,
@@ -25,7 +29,7 @@ enum {
 };
 
 struct vr_wire {
-	char name[HAD_NAME_MAX];
+	char ifname[16];
 	enum vr_proto proto;
 	uint8_t family, vrid;
 	struct vr_peer peer;

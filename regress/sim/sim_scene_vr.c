@@ -651,6 +651,28 @@ vr_reload_addresses(struct world *w)
 	scene_end(w);
 }
 
+/* By any name it is the same: what the nodes tell one another goes on. */
+static void
+vr_reload_another_name(struct world *w)
+{
+	uint64_t n;
+
+	begin(w);
+	n = moves(alpha(w), 0) + moves(bravo(w), 0);
+	rt_rename(alpha(w), 0);
+	link_cut(w, LAN);
+	run_ms(w, 5000);
+	expect(w,
+	    alpha_holds(w) && moves(alpha(w), 0) + moves(bravo(w), 0) == n,
+	    "alpha holds it");
+	rt_release(alpha(w), 0);
+	expect(w, run_till(w, bravo_holds, 500), "bravo is told that it may");
+	rt_rename(bravo(w), 0);
+	run_ms(w, 3000);
+	expect(w, bravo_holds(w), "and it stays there");
+	scene_end(w);
+}
+
 /*
  * Alpha is better by both together, bravo by the first: what only alpha has is
  * not weighed, or both would be better.
@@ -884,6 +906,7 @@ const struct scene scenes_vr[] = {
     {SCENE(vr_reload_adds_beside_the_unheard), 0, 0,
 	FAST VRRP(1, "200ms", 100, 150, "")},
     {SCENE(vr_reload_addresses), 0, 0, TWO("vrrp 3 vrid 10", "priority", 150)},
+    {SCENE(vr_reload_another_name), 0, 0, FAST},
     {SCENE(vr_reload_group_loses_a_member), 0, 0,
 	VRRP(0, "200ms", 100, 150, "	group g\n	preempt after 0ms\n")
 	    VRRP(1, "200ms", 200, 100,

@@ -30,13 +30,14 @@ struct vr_file {
 	bool router[VR_ROUTERS], addr[VR_ADDRS];
 	int rank[VR_ROUTERS][HOSTS]; /* -1: as in the world's */
 	uint32_t every_ms[VR_ROUTERS]; /* 0: as in the world's */
+	bool renamed[VR_ROUTERS]; /* its name is another */
 };
 
 /* One thing that an operator changes. */
 struct vr_edit {
-	enum { ED_NONE, ED_ROUTER, ED_ADDR, ED_RANK, ED_EVERY } what;
+	enum { ED_NONE, ED_ROUTER, ED_ADDR, ED_RANK, ED_EVERY, ED_NAME } what;
 	unsigned which; /* router, or number of an address */
-	bool there; /* ED_ROUTER, ED_ADDR */
+	bool there; /* ED_ROUTER, ED_ADDR; ED_NAME: as in the world's */
 	unsigned node; /* ED_RANK: of this host */
 	unsigned value; /* ED_RANK, ED_EVERY */
 };
@@ -103,6 +104,7 @@ uint16_t rt_number(const struct host *, uint16_t id); /* the world's */
 void rt_edit(struct host *, const struct vr_edit *);
 void rt_has(struct host *, unsigned router, bool there);
 void rt_has_addr(struct host *, unsigned id, bool there);
+void rt_rename(struct host *, unsigned router);
 /* A new priority or skew of that node, in its file. */
 void rt_rank(struct host *, unsigned router, uint8_t rank);
 /* The daemon does it.  False: it was refused, and nothing changed. */

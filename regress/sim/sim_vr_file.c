@@ -81,6 +81,11 @@ put_statement(struct sheet *t, const char *line)
 
 	if (!t->f->router[t->router])
 		return;
+	if (sscanf(line, "router %31s", name) == 1) {
+		put(t, "router %s%s {\n", name,
+		    t->f->renamed[t->router] ? "-new" : "");
+		return;
+	}
 	if (sscanf(line, " address %31s", name) == 1) {
 		if (!has_addr(t->w, t->f, address_named(t->w, name)))
 			return;
@@ -278,6 +283,9 @@ apply(const struct world *w, struct vr_file *f, const struct vr_edit *e)
 	case ED_EVERY:
 		f->every_ms[e->which] = e->value;
 		return true;
+	case ED_NAME:
+		f->renamed[e->which] = !e->there;
+		return true;
 	default:
 		return true;
 	}
@@ -309,6 +317,9 @@ tell(const struct host *h, const struct vr_edit *e)
 		    c->routers[e->which].proto == CONF_CARP ? "skew"
 							    : "priority",
 		    (int)e->value, host_names[h->w->idx][e->node]);
+	else if (e->what == ED_NAME)
+		say(h->w, "%s reload: router %s has %s name", h->name,
+		    c->routers[e->which].name, e->there ? "its" : "another");
 	else
 		say(h->w, "%s reload: router %s has interval %u ms", h->name,
 		    c->routers[e->which].name, e->value);
@@ -344,6 +355,16 @@ void
 rt_has_addr(struct host *h, unsigned id, bool there)
 {
 	struct vr_edit e = {.what = ED_ADDR, .which = id, .there = there};
+
+	rt_edit(h, &e);
+}
+
+void
+rt_rename(struct host *h, unsigned router)
+{
+	struct vr_edit e = {.what = ED_NAME,
+	    .which = router,
+	    .there = rt_host(h)->file.renamed[router]};
 
 	rt_edit(h, &e);
 }
@@ -398,7 +419,8 @@ ev_tidy(struct world *w, struct ev *e)
 /* Which routers are as before. */
 struct before {
 	bool same[VR_ROUTERS]; /* and so are those of its group */
-	bool goes_on[VR_ROUTERS]; /* at most, its addresses are others */
+	/* At most, its name or its addresses are others. */
+	bool goes_on[VR_ROUTERS];
 	uint64_t moves[VR_ROUTERS];
 	bool answers[VR_ADDRS];
 };
@@ -608,7 +630,7 @@ draw(struct world *w, struct host *h)
 {
 	static const unsigned every[] = {100, 200, 400, 1000};
 	unsigned k = (unsigned)rnd_in(w, 0, w->conf->n_routers - 1);
-	unsigned kind = (unsigned)rnd_in(w, 0, 9);
+	unsigned kind = (unsigned)rnd_in(w, 0, 10);
 	const struct conf_router *r = &w->conf->routers[k];
 	const struct vr_file *f = &rt_host(h)->file;
 	struct vr_edit e = {.what = ED_ROUTER, .which = k};
@@ -620,6 +642,9 @@ draw(struct world *w, struct host *h)
 		e.what = ED_ADDR;
 		e.which = r->addrs[rnd_in(w, 0, r->n_addrs - 1)];
 		e.there = !f->addr[e.which - ADDRESSES];
+	} else if (kind == 10) {
+		e.what = ED_NAME;
+		e.there = f->renamed[k];
 	} else if (kind == 9 && r->proto == CONF_VRRP3) {
 		e.what = ED_EVERY;
 		e.value = every[rnd_in(w, 0, NITEMS(every) - 1)];
@@ -714,6 +739,8 @@ rt_files_heal(struct world *w)
 
 		if (f->every_ms[k] != g->every_ms[k])
 			rt_edit(h, &e);
+		if (f->renamed[k] != g->renamed[k])
+			rt_rename(h, k);
 		for (unsigned i = 0; i < HOSTS; i++) {
 			e.what = ED_RANK;
 			e.node = i;

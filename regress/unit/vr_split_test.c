@@ -558,6 +558,7 @@ peer_has_it_no_more(void **state)
 	reach_is(0, VR_PEER_ALIVE, true, true);
 	peer_says(A, true, false, false, 150);
 	expect("@0 a=BACKUP;");
+	hear(A, 2, 150);
 	peer_has_none(A);
 	expect("@0 a=ACTIVE; take a; a says 100;");
 }

@@ -13,7 +13,7 @@
 #include "vr_wire.h"
 
 static const struct vr_wire gw = {
-    .name = "gw",
+    .ifname = "lan0",
     .proto = VR_VRRP3,
     .family = 4,
     .vrid = 51,
@@ -26,9 +26,9 @@ static const struct vr_wire gw = {
     .asks = true,
 };
 
-static const uint8_t golden[VR_WIRE_LEN] = {'g', 'w', [32] = 1, [33] = 4,
-    [34] = 51, [35] = 0x55, [36] = 200, [38] = 0x65, [39] = 0xfe, [40] = 10, 9,
-    0, 1};
+static const uint8_t golden[VR_WIRE_LEN] = {'l', 'a', 'n',
+    '0', [32] = 1, [33] = 4, [34] = 51, [35] = 0x55, [36] = 200, [38] = 0x65,
+    [39] = 0xfe, [40] = 10, 9, 0, 1};
 
 static void
 test_golden(void **state)
@@ -78,9 +78,9 @@ static void
 test_refusals(void **state)
 {
 	(void)state;
-	refused(0, 0, "without a name");
+	refused(0, 0, "without an interface");
 	refused(31, 'x', "too long");
-	refused(3, 'x', "too long");
+	refused(16, 'x', "too long");
 	refused(32, 3, "unknown protocol");
 	refused(33, 5, "unknown protocol");
 	refused(34, 0, "unknown protocol");
