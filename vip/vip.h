@@ -110,6 +110,8 @@ const char *vip_state_name(enum vip_state);
  * TAKE      this node shall hold address id; ops->done(token) when clients
  *           are served, or when it failed
  * RELEASE   this node shall give it up; ops->done(token) when it is silent
+ *           and off its interface, or (hurry) silent: then it is taken off
+ *           at once, but after that
  * VOUCH     on: the daemon is entitled to speak for what it holds, but for
  *           what is leaving: that stays as silent as it is, until it is taken
  *           anew; off: the guard closes at once and stays closed.  A node
@@ -153,6 +155,7 @@ struct vip_event {
 		struct {
 			uint16_t id;
 			uint64_t token; /* 0: nobody waits, no done */
+			bool hurry; /* RELEASE */
 		} order; /* TAKE, RELEASE */
 		struct {
 			bool on;

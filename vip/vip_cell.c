@@ -173,6 +173,7 @@ c_release(struct vip *v, struct vip_a *a, const struct vip_event *ev,
 	if (a->token != 0)
 		addr_done(v, a, false, "released");
 	a->token = ev->u.order.token;
+	a->hurry = ev->u.order.hurry;
 	a->seq = VIP_NOT_ASKED;
 	a->retry_at = MT_NEVER;
 	a->announce_at = MT_NEVER;
@@ -189,6 +190,7 @@ c_release_again(struct vip *v, struct vip_a *a, const struct vip_event *ev,
 	if (a->token != 0)
 		addr_done(v, a, false, "released again");
 	a->token = ev->u.order.token;
+	a->hurry = ev->u.order.hurry;
 	return a->state;
 }
 
@@ -309,8 +311,13 @@ c_leased_closing(struct vip *v, struct vip_a *a, const struct vip_event *ev,
 		return a->state;
 	}
 	a->retry_at = MT_NEVER;
-	v->ops->addr_del(v->ctx, a->id);
 	*why = "guard closed";
+	if (a->hurry && a->token != 0) {
+		addr_done(v, a, true, "silent");
+		a->retry_at = v->now; /* when that has been heard */
+	} else {
+		v->ops->addr_del(v->ctx, a->id);
+	}
 	return VIP_REMOVING;
 }
 

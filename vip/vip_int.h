@@ -24,6 +24,7 @@ struct vip_a {
 	bool present, carrier;
 	bool fresh; /* START has not looked after it */
 	uint64_t token; /* whom done is owed; 0: nobody */
+	bool hurry; /* CLOSING: as soon as it is silent */
 	/*
 	 * OPENING, CLOSING: the lease op whose success ends the state;
 	 * VIP_NOT_ASKED until it is issued.
