@@ -609,7 +609,8 @@ nd_step(struct nd *nd, const struct nd_event *e)
 	settle(nd);
 	timers(nd);
 	settle(nd);
-	nd_vr_tell_due(nd);
+	nd_vr_tell_due(nd, e->type == ND_EV_TIMER);
+	nd_vr_answer(nd);
 	arm(nd);
 	nd->stepped = nd->now;
 	nd->stepping = false;

@@ -248,7 +248,9 @@ bool nd_vr_new(struct nd *); /* false: no memory */
 void nd_vr_free(struct nd *);
 void nd_vr_start(struct nd *);
 void nd_vr_timers(struct nd *);
-void nd_vr_tell_due(struct nd *); /* what changed in this step */
+/* What has changed; late: all of it. */
+void nd_vr_tell_due(struct nd *, bool late);
+void nd_vr_answer(struct nd *);
 monotime_t nd_vr_next(const struct nd *);
 void nd_vr_event(struct nd *, const struct nd_event *);
 /* A result or an observation; false: not of an elected address. */

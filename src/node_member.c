@@ -110,7 +110,7 @@ op_done(void *ctx)
 {
 	struct nd *nd = ctx;
 
-	nd_vr_tell_due(nd); /* no word leaves after this */
+	nd_vr_tell_due(nd, true); /* no word leaves after this */
 	nd->ops->done(nd->ctx, true);
 }
 

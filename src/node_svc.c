@@ -300,7 +300,7 @@ op_stopped(void *ctx, bool clean)
 		nd_lock_leave(nd);
 	} else {
 		/* No goodbye: the peer must not think that all is free. */
-		nd_vr_tell_due(nd); /* no word leaves after this */
+		nd_vr_tell_due(nd, true); /* no word leaves after this */
 		nd->ops->done(nd->ctx, false);
 	}
 }

@@ -130,6 +130,7 @@ nd_vr_order(struct nd *nd, uint16_t id, uint32_t seq, bool take)
 
 		in->u.vip.type = take ? VIP_EV_TAKE : VIP_EV_RELEASE;
 		in->u.vip.u.order.id = c->addrs[i];
+		in->u.vip.u.order.hurry = !take;
 		in->u.vip.u.order.token = UINT64_C(1) << 63 |
 					  (uint64_t)r->turn << 48 |
 					  (uint64_t)id << 32 | seq;
@@ -171,8 +172,7 @@ op_state(void *ctx, uint16_t id, enum vr_state from, enum vr_state to,
 static void
 op_tell(void *ctx, uint16_t id, const struct vr_peer *p)
 {
-	(void)p;
-	nd_vr_tell(ctx, id);
+	nd_vr_tell_word(ctx, id, p);
 }
 
 static void

@@ -31,11 +31,13 @@ struct nd_vr_router {
 	uint16_t pending; /* addresses that have not answered */
 	uint8_t turn; /* tells it from one before of the same seq */
 	bool taking, failed;
+	uint64_t asker; /* an operator who waits for its release; 0: none */
 	/* So long nobody else takes it, after the last advert; 0 = none. */
 	monotime_t until;
 	monotime_t heard_at; /* the last one of the peer node */
 	bool ordered; /* bound: told ACTIVE */
-	bool tell; /* the peer is to hear of it at the end of the step */
+	bool tell; /* the peer is to hear of it, see nd_vr_tell_due */
+	bool held; /* by the core's last word of it */
 	bool left; /* and that it is here no more */
 	bool asks; /* it has come: what the peer has of it was never told */
 	bool told; /* the peer node has told something of it, ever */
@@ -70,7 +72,7 @@ struct nd_vr {
 	bool peer_lan_ok[VR_IFS_MAX]; /* and by it */
 	monotime_t peer_lan_at[VR_IFS_MAX]; /* when */
 	bool started, vouched, standby, stopping, stopped;
-	bool tells; /* one of them has tell */
+	bool tells, asked; /* one of them has tell, an asker */
 	bool beat_due; /* a router gave up: the others' lease is another */
 	monotime_t vr_at, vip_at, reach_at;
 	monotime_t leased; /* until then, if any is held */
@@ -116,6 +118,7 @@ void nd_vr_packet(struct nd *, const struct nd_event *);
 
 /* node_vr_peer.c: the other node, over another path */
 void nd_vr_tell(struct nd *, uint16_t id);
+void nd_vr_tell_word(struct nd *, uint16_t id, const struct vr_peer *);
 void nd_vr_tell_all(struct nd *, int ifx); /* -1: of all interfaces */
 void nd_vr_reach(struct nd *);
 

@@ -338,13 +338,46 @@ nd_vr_op(struct nd *nd, const struct nd_event *e)
 		nd->ops->reply(nd->ctx, e->u.op.token, 0, text);
 		return;
 	}
-	snprintf(text, sizeof(text), "router %s: %s", nd->conf->routers[i].name,
-	    e->u.op.dry_run ? "its addresses would be released for another "
-			      "machine to take"
-			    : "its addresses are released");
-	if (!e->u.op.dry_run)
+	if (!e->u.op.dry_run) {
+		ASSERT(v->routers[i].asker == 0);
+		v->routers[i].asker = e->u.op.token;
+		v->asked = true;
 		nd_vr_step(nd, &o);
+		return;
+	}
+	snprintf(text, sizeof(text),
+	    "router %s: its addresses would be released for another machine to "
+	    "take",
+	    nd->conf->routers[i].name);
 	nd->ops->reply(nd->ctx, e->u.op.token, 0, text);
+}
+
+/* Operators wait until what they gave up is silent, and the peer told. */
+void
+nd_vr_answer(struct nd *nd)
+{
+	struct nd_vr *v = nd->vr;
+	char text[160];
+
+	if (v == NULL || !v->asked)
+		return;
+	v->asked = false;
+	for (uint16_t i = 0; i < v->n; i++) {
+		struct nd_vr_router *r = &v->routers[i];
+		uint64_t token = r->asker;
+
+		if (token == 0)
+			continue;
+		if (r->id != VR_NONE && r->held && !r->taking) {
+			v->asked = true;
+			continue;
+		}
+		r->asker = 0;
+		snprintf(text, sizeof(text),
+		    "router %s: its addresses are released",
+		    nd->conf->routers[i].name);
+		nd->ops->reply(nd->ctx, token, 0, text);
+	}
 }
 
 bool

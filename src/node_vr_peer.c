@@ -89,7 +89,7 @@ send_all(struct nd *nd, const uint8_t *bytes, size_t len)
 
 /*
  * At the end of the step: what was decided is done first, and what is sealed
- * and sent meanwhile would make its clients wait.
+ * and sent meanwhile would make its clients wait.  See nd_vr_tell_due.
  */
 void
 nd_vr_tell(struct nd *nd, uint16_t id)
@@ -101,9 +101,19 @@ nd_vr_tell(struct nd *nd, uint16_t id)
 	r->tell = nd->vr->tells = true;
 }
 
-/* Of all, of those on one interface, or (due) of those that have changed. */
+/* TELL_SETTLED: has changed, and its addresses are not on their way. */
+enum tell { TELL_EACH, TELL_CHANGED, TELL_SETTLED };
+
+static bool
+to_tell(const struct nd_vr_router *r, enum tell which)
+{
+	return which == TELL_EACH ||
+	       (r->tell && (which == TELL_CHANGED || r->pending == 0));
+}
+
+/* Of all of those, or of those on one interface. */
 static void
-tell(struct nd *nd, int ifx, bool due)
+tell(struct nd *nd, int ifx, enum tell which)
 {
 	enum { AT_ONCE = 64 };
 	uint8_t entries[AT_ONCE * VR_WIRE_LEN];
@@ -113,7 +123,7 @@ tell(struct nd *nd, int ifx, bool due)
 	for (uint16_t i = 0; nd->n_peers > 0 && i < v->n; i++) {
 		struct nd_vr_router *r = &v->routers[i];
 
-		if ((ifx >= 0 && r->ifx != ifx) || (due && !r->tell))
+		if ((ifx >= 0 && r->ifx != ifx) || !to_tell(r, which))
 			continue;
 		r->tell = false;
 		if (put_entry(nd, r, entries + n * VR_WIRE_LEN))
@@ -127,19 +137,46 @@ tell(struct nd *nd, int ifx, bool due)
 		send_all(nd, entries, n * VR_WIRE_LEN);
 }
 
+/*
+ * Of a router whose addresses are on their way it waits until they are there,
+ * or silent: that is told then by the same word, and clients wait for it.  But
+ * not for long: late ends it.
+ */
 void
-nd_vr_tell_due(struct nd *nd)
+nd_vr_tell_due(struct nd *nd, bool late)
 {
-	if (nd->vr == NULL || !nd->vr->tells)
+	struct nd_vr *v = nd->vr;
+
+	if (v == NULL || !v->tells)
 		return;
-	nd->vr->tells = false;
-	tell(nd, -1, true);
+	v->tells = false;
+	if (nd->n_peers == 0)
+		return;
+	tell(nd, -1, late ? TELL_CHANGED : TELL_SETTLED);
+	for (uint16_t i = 0; i < v->n; i++)
+		v->tells = v->tells || v->routers[i].tell;
+}
+
+/* Nobody has it now, the peer may take it: that is told before all else. */
+void
+nd_vr_tell_word(struct nd *nd, uint16_t id, const struct vr_peer *p)
+{
+	struct nd_vr_router *r = nd_vr_of(nd->vr, id);
+	bool gave_up;
+
+	nd_vr_tell(nd, id);
+	if (r == NULL)
+		return;
+	gave_up = r->held && !p->holds;
+	r->held = p->holds;
+	if (gave_up)
+		nd_vr_tell_due(nd, false);
 }
 
 void
 nd_vr_tell_all(struct nd *nd, int ifx)
 {
-	tell(nd, ifx, false);
+	tell(nd, ifx, TELL_EACH);
 }
 
 void

@@ -84,6 +84,8 @@ adopt(struct nd_vr *v, struct nd_vr *old)
 	v->stopping = old->stopping;
 	v->stopped = old->stopped;
 	v->beat_due = old->beat_due;
+	v->tells = old->tells;
+	v->asked = old->asked;
 	v->vr_at = old->vr_at;
 	v->vip_at = old->vip_at;
 	v->beat_at = old->beat_at;
