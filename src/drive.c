@@ -82,6 +82,7 @@ drive_step(struct drive *d, struct nd_event *e)
 		return;
 	}
 	d->stepping = true;
+	log_hold();
 	e->now = drive_now();
 	nd_step(d->nd, e);
 	while (d->queue_used > 0) {
@@ -94,6 +95,10 @@ drive_step(struct drive *d, struct nd_event *e)
 		nd_step(d->nd, &now);
 	}
 	d->stepping = false;
+	/* Neighbours wait for that, nobody for the lines. */
+	if (d->announce != NULL)
+		vip_announce_flush(d->announce);
+	log_release();
 }
 
 int

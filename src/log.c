@@ -17,6 +17,23 @@ static struct {
 	uint64_t epoch;
 } ctx = {.prog = "had"};
 
+/* Lines that wait: of each a head and its texts, with their NULs. */
+enum { HELD_BYTES = 16384 };
+
+struct held {
+	monotime_t at;
+	uint64_t epoch;
+	enum had_level level;
+	uint32_t object, text, len; /* where they begin; of all */
+	char rule[];
+};
+
+static struct {
+	bool on;
+	size_t used;
+	_Alignas(struct held) char bytes[HELD_BYTES];
+} held;
+
 void
 log_init(const char *prog, int verbose, bool to_journal)
 {
@@ -57,25 +74,88 @@ log_now(void)
 	return (monotime_t){(int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000};
 }
 
+static void
+put(enum had_level level, monotime_t now, uint64_t epoch, const char *rule,
+    const char *object, const char *text)
+{
+	if (ctx.to_journal) {
+		sd_journal_send("MESSAGE=%s%s%s", object, *object ? ": " : "",
+		    text, "PRIORITY=%d", (int)level, "SYSLOG_IDENTIFIER=%s",
+		    ctx.prog, "HAD_NODE=%s", ctx.node, "HAD_EPOCH=%llu",
+		    (unsigned long long)epoch, "HAD_RULE=%s", rule,
+		    "HAD_OBJECT=%s", object, NULL);
+		return;
+	}
+	fprintf(stderr, "%5lld.%06lld %s: %s: %s%s%s%s%s%s\n",
+	    (long long)(now.us / 1000000), (long long)(now.us % 1000000),
+	    ctx.prog, level_name(level), object, *object ? ": " : "", text,
+	    *rule ? " [" : "", rule, *rule ? "]" : "");
+}
+
+static void
+put_held(void)
+{
+	size_t at = 0;
+
+	while (at < held.used) {
+		const struct held *h = (const void *)(held.bytes + at);
+
+		at += h->len;
+		put(h->level, h->at, h->epoch, h->rule, h->rule + h->object,
+		    h->rule + h->text);
+	}
+	held.used = 0;
+}
+
+/* False: there is no room for it. */
+static bool
+keep(enum had_level level, const char *rule, const char *object,
+    const char *text)
+{
+	size_t a = strlen(rule) + 1, b = strlen(object) + 1;
+	size_t c = strlen(text) + 1;
+	size_t len = sizeof(struct held) + a + b + c;
+	struct held *h = (void *)(held.bytes + held.used);
+
+	len += -len % _Alignof(struct held);
+	if (len > HELD_BYTES - held.used)
+		return false;
+	h->at = log_now();
+	h->epoch = ctx.epoch;
+	h->level = level;
+	h->object = (uint32_t)a;
+	h->text = (uint32_t)(a + b);
+	h->len = (uint32_t)len;
+	memcpy(h->rule, rule, a);
+	memcpy(h->rule + a, object, b);
+	memcpy(h->rule + a + b, text, c);
+	held.used += len;
+	return true;
+}
+
+void
+log_hold(void)
+{
+	held.on = true;
+}
+
+void
+log_release(void)
+{
+	put_held();
+	held.on = false;
+}
+
 void
 log_at(enum had_level level, const char *rule, const char *object,
     const char *text)
 {
 	if (level == HAD_DEBUG && ctx.verbose == 0)
 		return;
-	if (ctx.to_journal) {
-		sd_journal_send("MESSAGE=%s%s%s", object, *object ? ": " : "",
-		    text, "PRIORITY=%d", (int)level, "SYSLOG_IDENTIFIER=%s",
-		    ctx.prog, "HAD_NODE=%s", ctx.node, "HAD_EPOCH=%llu",
-		    (unsigned long long)ctx.epoch, "HAD_RULE=%s", rule,
-		    "HAD_OBJECT=%s", object, NULL);
+	if (held.on && level > HAD_WARN && keep(level, rule, object, text))
 		return;
-	}
-	monotime_t now = log_now();
-	fprintf(stderr, "%5lld.%06lld %s: %s: %s%s%s%s%s%s\n",
-	    (long long)(now.us / 1000000), (long long)(now.us % 1000000),
-	    ctx.prog, level_name(level), object, *object ? ": " : "", text,
-	    *rule ? " [" : "", rule, *rule ? "]" : "");
+	put_held();
+	put(level, log_now(), ctx.epoch, rule, object, text);
 }
 
 static void
@@ -158,6 +238,7 @@ log_allowed(struct log_limit *l, monotime_t now, uint32_t *suppressed)
 void
 had_assert_fail(const char *file, int line, const char *expr)
 {
+	put_held();
 	fprintf(stderr, "%s: %s:%d: assertion failed: %s\n", ctx.prog, file,
 	    line, expr);
 	abort();

@@ -15,6 +15,15 @@
 void log_init(const char *prog, int verbose, bool to_journal);
 void log_context(const char *node, uint64_t epoch);
 
+/*
+ * From hold to release lines are kept, and then written in their order, each
+ * with its own time: what takes long (a journal that is slow) is done after
+ * what others wait for.  A warning or an error does not wait, nor does what
+ * was held before it.
+ */
+void log_hold(void);
+void log_release(void);
+
 void log_at(enum had_level level, const char *rule, const char *object,
     const char *text);
 void log_warn(const char *fmt, ...) PRINTF_LIKE(1, 2); /* + strerror(errno) */
