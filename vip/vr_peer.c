@@ -36,6 +36,13 @@ word_rank(const struct vr_r *r)
 	return (uint16_t)(0xffff - (r->conf.advbase * 256 + vr_carp_skew(r)));
 }
 
+/* Since they met: before that it may have had another file. */
+static bool
+has_too(const struct vr *v, const struct vr_r *m)
+{
+	return m->peer_known && m->peer_met == v->ifs[m->conf.ifx].meeting;
+}
+
 /* The same one on both nodes, whose names of it may differ for a while. */
 static bool
 comes_first(const struct vr_r *a, const struct vr_r *b)
@@ -65,7 +72,7 @@ vr_better(const struct vr *v, const struct vr_r *r)
 		const struct vr_r *m = &v->r[i];
 
 		if (m == r || !vr_live(m) || m->conf.group != r->conf.group ||
-		    !m->peer_known)
+		    !has_too(v, m))
 			continue;
 		priority += (int64_t)word_priority(m) - m->peer.priority;
 		rank += (int64_t)word_rank(m) - m->peer.rank;

@@ -591,6 +591,29 @@ group_without_a_member(void **state)
 	assert_int_equal(vr_state(s->v, B), VR_BACKUP);
 }
 
+/* It has started again, and not with all of them. */
+static void
+group_without_a_member_since(void **state)
+{
+	struct vr_router_conf c[2] = {vrrp("a", 1, 100), vrrp("b", 2, 200)};
+
+	(void)state;
+	c[0].group = c[1].group = 1;
+	make(c, 2);
+	s->quiet = true;
+	start();
+	reach_is(0, VR_PEER_ALIVE, true, true);
+	peer_says(A, false, false, false, 150);
+	peer_says(B, false, false, false, 100);
+	run(5000);
+	reach_is(0, VR_PEER_DEAD, true, true);
+	run(6000);
+	reach_is(0, VR_PEER_ALIVE, true, true);
+	peer_says(A, true, false, false, 150);
+	assert_int_equal(vr_state(s->v, A), VR_BACKUP);
+	assert_int_equal(vr_state(s->v, B), VR_BACKUP);
+}
+
 int
 main(void)
 {
@@ -611,6 +634,7 @@ main(void)
 	    T(group_waits),
 	    T(peer_has_it_no_more),
 	    T(group_without_a_member),
+	    T(group_without_a_member_since),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
