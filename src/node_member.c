@@ -239,7 +239,8 @@ svc_view(struct nd *nd)
 
 /*
  * After a doubt the peer may run what this node still holds: an address
- * without data moves without a new epoch.  So its word is awaited.
+ * without data moves without a new epoch.  So its word is awaited, whatever
+ * else its file has: of services that differ it says nothing that counts.
  */
 static bool
 peer_has_told(struct nd *nd)
@@ -247,14 +248,10 @@ peer_has_told(struct nd *nd)
 	struct svc_status st;
 
 	for (unsigned i = 0; i < nd->n_peers; i++)
-		if (nd->peers[i].verdict != MB_PEER_ALIVE ||
-		    nd->peers[i].digest != nd->conf->digest)
+		if (nd->peers[i].verdict != MB_PEER_ALIVE)
 			return true;
 	svc_status(nd->svc, &st);
-	for (uint16_t i = 0; i < st.n_services; i++)
-		if (!st.services[i].peer_known)
-			return false;
-	return true;
+	return st.n_services == 0 || st.peer_told;
 }
 
 /*

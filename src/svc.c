@@ -574,6 +574,7 @@ svc_status(const struct svc *s, struct svc_status *st)
 	st->n_services = (uint16_t)s->n_units;
 	st->right = s->view.right;
 	st->frozen = s->frozen;
+	st->peer_told = s->table_told;
 	if (s->standby)
 		st->standby |= NODESET(s->self);
 	if (s->peer_standby)

@@ -251,6 +251,8 @@ struct svc_status {
 	bool frozen; /* everything is, by an operator */
 	bool self_fenced; /* R12 was said: this node is to be reset */
 	enum svc_right right;
+	/* The peer has said what it runs, and knew what this node does. */
+	bool peer_told;
 };
 /* Is this node put on standby by an operator? */
 bool svc_standby(const struct svc *);

@@ -673,6 +673,37 @@ vr_reload_another_name(struct world *w)
 	scene_end(w);
 }
 
+static bool
+gate_is_alphas(struct world *w)
+{
+	return answers(alpha(w), 1);
+}
+
+/* Who has another file still says what it runs, and that is awaited. */
+static void
+vr_reload_then_doubt(struct world *w)
+{
+	begin(w);
+	operator(alpha(w), ND_OP_MOVE, 1, bravo(w)->id);
+	run_ms(w, 3000);
+	expect(w, answers(bravo(w), 1), "bravo has the gate");
+	rt_rename(alpha(w), 0);
+	run_ms(w, 1000);
+	daemon_pause(bravo(w));
+	for (unsigned l = 0; l < LINKS; l++)
+		for (unsigned d = 0; d < HOSTS; d++)
+			w->link[l].dir[d].clogged = true;
+	expect(w, run_till(w, gate_is_alphas, 5000), "alpha has it");
+	daemon_resume(bravo(w));
+	run_ms(w, 1000);
+	expect(w, !answers(bravo(w), 1), "bravo waits for its word");
+	for (unsigned l = 0; l < LINKS; l++)
+		for (unsigned d = 0; d < HOSTS; d++)
+			w->link[l].dir[d].clogged = false;
+	run_ms(w, 3000);
+	scene_end(w);
+}
+
 /*
  * Alpha is better by both together, bravo by the first: what only alpha has is
  * not weighed, or both would be better.
@@ -907,6 +938,7 @@ const struct scene scenes_vr[] = {
 	FAST VRRP(1, "200ms", 100, 150, "")},
     {SCENE(vr_reload_addresses), 0, 0, TWO("vrrp 3 vrid 10", "priority", 150)},
     {SCENE(vr_reload_another_name), 0, 0, FAST},
+    {SCENE(vr_reload_then_doubt), W_WAIT, 0, FAST},
     {SCENE(vr_reload_group_loses_a_member), 0, 0,
 	VRRP(0, "200ms", 100, 150, "	group g\n	preempt after 0ms\n")
 	    VRRP(1, "200ms", 200, 100,
