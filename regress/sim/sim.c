@@ -151,6 +151,10 @@ settles(struct sim *s)
 	/* What was said to one that was just away is heard by now. */
 	each_unsettled(s, undo, 5000);
 	each_unsettled(s, takeover, 0);
+	if (run_till(s->world[0], all_settled, THEN_MS / 2))
+		return true;
+	/* A service that was still stopping was not started then. */
+	each_unsettled(s, undo, 0);
 	if (run_till(s->world[0], all_settled, THEN_MS))
 		return true;
 	for (unsigned i = 0; i < s->n_worlds; i++)
