@@ -431,6 +431,8 @@ acked_flush(struct world *w, const struct vreq *r)
 static void
 acked_read(struct world *w, const struct vreq *r)
 {
+	bool stays = false;
+
 	w->reads++;
 	/* Of a machine that stood still and does not know it. */
 	if (r->h->misled) {
@@ -448,8 +450,10 @@ acked_read(struct world *w, const struct vreq *r)
 			continue; /* garbage of the disk */
 		if (v != NULL && counts(u, v)) {
 			/* Left over by a node that is gone: now it stays. */
-			if (v->ended != NEVER && v->acked == NEVER)
+			if (v->ended != NEVER && v->acked == NEVER) {
 				v->acked = w->sim->now;
+				stays = true;
+			}
 			continue;
 		}
 		/* It may have been superseded while the read was under way. */
@@ -476,6 +480,8 @@ acked_read(struct world *w, const struct vreq *r)
 		    r->h->name, found, n, (unsigned long long)off);
 		return;
 	}
+	if (stays)
+		staleness(w, r);
 }
 
 static void

@@ -74,6 +74,7 @@ struct vr_world {
 	/* Not since then could adverts, could words be relied on. */
 	int64_t lan_bad_at, words_bad_at;
 	/* Since when both answer for it (NEVER), and who did last. */
+	int64_t since[2][VR_ADDRS]; /* the node answers; 0: it does not */
 	int64_t twice_at[VR_ADDRS];
 	bool asleep[VR_ADDRS]; /* one of them did not run by then */
 	int64_t alone_at; /* since when one node can, the other cannot; NEVER */

@@ -24,6 +24,7 @@
 enum {
 	SLACK_US = 100000, /* for daemons and their mail */
 	FLIGHT_US = 100000, /* of a word */
+	CROSS_US = 5000, /* words that cross: both took at once */
 	START_US = 500000, /* a take, after everything else */
 };
 
@@ -175,6 +176,18 @@ takes_by_right(const struct world *w, unsigned id)
 	return preempts(&w->conf->routers[router]);
 }
 
+/*
+ * Each had heard that the other gave it up, and one of them stood still before
+ * it could hear that the other has it.
+ */
+static bool
+took_at_once(const struct vr_world *v, unsigned i)
+{
+	int64_t apart = v->since[0][i] - v->since[1][i];
+
+	return apart > -CROSS_US && apart < CROSS_US;
+}
+
 /* How long may both answer, if adverts work? */
 static int64_t
 lan_bound(const struct world *w, unsigned i)
@@ -182,7 +195,9 @@ lan_bound(const struct world *w, unsigned i)
 	const struct vr_world *v = w->vr;
 
 	if (v->asleep[i])
-		return takes_by_right(w, ADDRESSES + i) ? v->down_us : 0;
+		return takes_by_right(w, ADDRESSES + i) || took_at_once(v, i)
+			   ? v->down_us
+			   : 0;
 	if (asleep(w))
 		return v->down_us;
 	/* Its counter may be one that was used while it did not run. */
@@ -239,8 +254,12 @@ rt_check(struct world *w)
 	share_check(w);
 	look_links(w, false);
 	for (unsigned i = 0; i < VR_ADDRS; i++) {
-		if (!rt_answers(&w->host[0], ADDRESSES + i) ||
-		    !rt_answers(&w->host[1], ADDRESSES + i)) {
+		for (unsigned k = 0; k < 2; k++)
+			if (!rt_answers(&w->host[k], ADDRESSES + i))
+				v->since[k][i] = 0;
+			else if (v->since[k][i] == 0)
+				v->since[k][i] = w->sim->now;
+		if (v->since[0][i] == 0 || v->since[1][i] == 0) {
 			v->twice_at[i] = NEVER;
 			continue;
 		}
