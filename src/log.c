@@ -17,7 +17,10 @@ static struct {
 	uint64_t epoch;
 } ctx = {.prog = "had"};
 
-/* Lines that wait: of each a head and its texts, with their NULs. */
+/*
+ * Lines that wait: of each a head and its texts, with their NULs.  Those of the
+ * thread that holds them: others have nothing to hold, and write at once.
+ */
 enum { HELD_BYTES = 16384 };
 
 struct held {
@@ -28,7 +31,7 @@ struct held {
 	char rule[];
 };
 
-static struct {
+static _Thread_local struct {
 	bool on;
 	size_t used;
 	_Alignas(struct held) char bytes[HELD_BYTES];

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -106,6 +107,31 @@ test_trouble_does_not_wait(void **state)
 	assert_string_equal(written(), "info: one|warning: two|");
 	log_release();
 	assert_string_equal(written(), "info: one|warning: two|info: three|");
+}
+
+static void *
+warn(void *arg)
+{
+	(void)arg;
+	log_warnx("two");
+	log_info("three");
+	return NULL;
+}
+
+/* Another thread neither waits nor writes what is held here. */
+static void
+test_of_one_thread(void **state)
+{
+	pthread_t thread;
+
+	(void)state;
+	log_hold();
+	log_info("one");
+	assert_int_equal(pthread_create(&thread, NULL, warn, NULL), 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_string_equal(written(), "warning: two|info: three|");
+	log_release();
+	assert_string_equal(written(), "warning: two|info: three|info: one|");
 }
 
 /* The time is that of the line, not of its writing. */
@@ -208,6 +234,7 @@ main(void)
 	    T(at_once),
 	    T(held),
 	    T(trouble_does_not_wait),
+	    T(of_one_thread),
 	    T(times),
 	    T(many),
 	    T(the_end),
