@@ -248,6 +248,7 @@ bool nd_vr_new(struct nd *); /* false: no memory */
 void nd_vr_free(struct nd *);
 void nd_vr_start(struct nd *);
 void nd_vr_timers(struct nd *);
+void nd_vr_swap(struct nd *, const struct nd_event *); /* VR_RELOAD, first */
 /* What has changed; late: all of it. */
 void nd_vr_tell_due(struct nd *, bool late);
 void nd_vr_answer(struct nd *);

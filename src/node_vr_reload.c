@@ -181,23 +181,39 @@ welcome(struct nd *nd, struct nd_vr_router *r)
 	nd_vr_tell(nd, r->id);
 }
 
+/*
+ * The configuration is the new one already, so nothing can be done with the old
+ * routers: not even a pause noticed in which the reload came.
+ */
+void
+nd_vr_swap(struct nd *nd, const struct nd_event *e)
+{
+	struct nd_vr *old = nd->vr, *v = e->u.reload.vr;
+
+	ASSERT(v != NULL && v->n == nd->conf->n_routers);
+	if (old == NULL)
+		return;
+	nd->vr = v;
+	adopt(v, old);
+	nd_reload_free(old);
+	number_tracks(nd, e->u.reload.tracks, e->u.reload.n_tracks);
+}
+
 void
 nd_vr_reload(struct nd *nd, const struct nd_event *e)
 {
 	struct vip_event start = {.type = VIP_EV_START};
-	struct nd_vr *old = nd->vr, *v = e->u.reload.vr;
+	struct nd_vr *v = e->u.reload.vr;
 	bool fresh[HAD_ADDRESSES_MAX];
 
-	ASSERT(v != NULL && v->n == nd->conf->n_routers);
-	nd->vr = v;
-	if (old != NULL) {
-		adopt(v, old);
-		nd_reload_free(old);
-	} else
+	if (nd->vr == NULL) {
+		nd->vr = v;
 		nd_vr_start(nd);
+		number_tracks(nd, e->u.reload.tracks, e->u.reload.n_tracks);
+	}
+	ASSERT(nd->vr == v);
 	for (uint16_t i = 0; i < v->n; i++)
 		fresh[i] = nd_vr_live(nd, i) && v->routers[i].id == VR_NONE;
-	number_tracks(nd, e->u.reload.tracks, e->u.reload.n_tracks);
 	nd_vr_keys(nd);
 	nd_vr_elected_step(nd, &start);
 	nd_vr_config(nd);

@@ -495,6 +495,27 @@ one_goes(void **state)
 	end(w);
 }
 
+/* It stood still, and a reload that gives more addresses is the first it does.
+ */
+static void
+a_pause_before_it(void **state)
+{
+	struct world *w = world("R5=200,100:50", "R5=100,100:50");
+	struct conf_merge m;
+
+	(void)state;
+	assert_true(speaks(&w->h[0], 50));
+	w->now.us += 2000000;
+	assert_int_equal(reload(w, 0, "R5=200,100:50,51", &m), 0);
+	assert_false(speaks(&w->h[0], 50));
+	assert_true(status(w, 0, 5).state == VR_BACKUP);
+	run_ms(w, 3000);
+	assert_int_equal(reload(w, 1, "R5=100,100:50,51", &m), 0);
+	run_ms(w, 3000);
+	assert_true(speaks(&w->h[0], 50) && speaks(&w->h[0], 51));
+	end(w);
+}
+
 static void
 addresses_come_and_go(void **state)
 {
@@ -699,6 +720,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(one_comes),
 	    cmocka_unit_test(one_goes),
+	    cmocka_unit_test(a_pause_before_it),
 	    cmocka_unit_test(addresses_come_and_go),
 	    cmocka_unit_test(an_address_that_fails_is_tried_again),
 	    cmocka_unit_test(a_take_under_way_goes_on),
