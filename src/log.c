@@ -31,7 +31,7 @@ struct held {
 	char rule[];
 };
 
-static _Thread_local struct {
+static _Thread_local __attribute__((tls_model("initial-exec"))) struct {
 	bool on;
 	size_t used;
 	_Alignas(struct held) char bytes[HELD_BYTES];
