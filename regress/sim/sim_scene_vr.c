@@ -651,6 +651,21 @@ vr_reload_addresses(struct world *w)
 	scene_end(w);
 }
 
+/* It stood still, and the first that it does is to get one address more. */
+static void
+vr_reload_in_a_pause(struct world *w)
+{
+	rt_has_addr(alpha(w), ADDRESSES + 1, false);
+	begin(w);
+	rt_has_addr(alpha(w), ADDRESSES + 1, true);
+	machine_freeze(alpha(w));
+	expect(w, run_till(w, bravo_holds, 3000), "bravo has them");
+	machine_thaw(alpha(w), true);
+	run_ms(w, 3000);
+	expect(w, bravo_holds(w) && alpha(w)->running, "and keeps them");
+	scene_end(w);
+}
+
 /* By any name it is the same: what the nodes tell one another goes on. */
 static void
 vr_reload_another_name(struct world *w)
@@ -937,6 +952,7 @@ const struct scene scenes_vr[] = {
     {SCENE(vr_reload_adds_beside_the_unheard), 0, 0,
 	FAST VRRP(1, "200ms", 100, 150, "")},
     {SCENE(vr_reload_addresses), 0, 0, TWO("vrrp 3 vrid 10", "priority", 150)},
+    {SCENE(vr_reload_in_a_pause), 0, 0, TWO("vrrp 3 vrid 10", "priority", 150)},
     {SCENE(vr_reload_another_name), 0, 0, FAST},
     {SCENE(vr_reload_then_doubt), W_WAIT, 0, FAST},
     {SCENE(vr_reload_group_loses_a_member), 0, 0,
