@@ -47,6 +47,9 @@ struct vip_batch {
 	uint32_t seq; /* of the first message; they count up from it */
 	uint32_t n;
 	const char *what[VIP_BATCH_MSGS]; /* static: for texts of errors */
+	char lease_msg[128]; /* a lease as a message, once there was one */
+	uint16_t lease_len; /* of it; 0: there was none */
+	uint16_t lease_times[2]; /* where in it the time stands */
 };
 
 int vip_batch_init(struct vip_batch *, enum vip_guard_class);

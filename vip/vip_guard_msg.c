@@ -53,6 +53,18 @@ msg_end(struct vip_batch *b, const struct nlmsghdr *nlh)
 	b->len += MNL_ALIGN(nlh->nlmsg_len);
 }
 
+void
+vg_put_again(struct vip_batch *b, const void *msg, size_t len, const char *what)
+{
+	struct nlmsghdr *nlh = (struct nlmsghdr *)(b->buf + b->len);
+
+	ASSERT(b->len + len <= VIP_BATCH_SIZE && b->n < VIP_BATCH_MSGS);
+	memcpy(nlh, msg, len);
+	nlh->nlmsg_seq = b->seq + b->n;
+	b->what[b->n++] = what;
+	b->len += len;
+}
+
 /* Memory for a message's model ran out: there is no sane way on. */
 void *
 vg_need(void *p)

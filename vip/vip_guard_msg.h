@@ -37,6 +37,9 @@ void vg_put_map(struct vip_batch *b, const char *table, const char *name,
 void vg_put_set(struct vip_batch *b, const char *table, const char *name,
     uint32_t type, uint32_t len, uint32_t flags);
 void vg_put_model(struct vip_batch *b, struct nftnl_set *s, uint16_t type);
+/* A whole message once more, of len aligned bytes, with a new number. */
+void vg_put_again(
+    struct vip_batch *b, const void *msg, size_t len, const char *what);
 struct nftnl_set *vg_set_model(const char *table, const char *name);
 /* An element; data_len 0: of a set. */
 void vg_model_add(struct nftnl_set *s, const void *key, uint32_t len,

@@ -27,6 +27,7 @@
  * Inward the destination counts, outward the source: this node may still be
  * somebody else's client and resolve and reach an address that a peer holds.
  */
+#include <endian.h>
 #include <string.h>
 
 #include <arpa/inet.h>
@@ -226,24 +227,84 @@ put_primary(struct vip_batch *b, const struct vip_tables *t)
 		nftnl_set_free(s);
 }
 
+/* The attribute among those of len bytes at p; it was put there. */
+static const struct nlattr *
+attr_in(const void *p, uint32_t len, uint16_t type)
+{
+	const struct nlattr *a = p;
+
+	while (mnl_attr_get_type(a) != type) {
+		a = mnl_attr_next(a);
+		ASSERT(
+		    mnl_attr_ok(a, (int)(len - (uint32_t)((const char *)a -
+							  (const char *)p))));
+	}
+	return a;
+}
+
+/* Where a time of the one element lies in the message. */
+static uint16_t
+elem_time(const struct nlmsghdr *nlh, uint16_t type)
+{
+	const struct nlattr *a =
+	    attr_in(mnl_nlmsg_get_payload_offset(nlh, sizeof(struct nfgenmsg)),
+		nlh->nlmsg_len - MNL_NLMSG_HDRLEN -
+		    MNL_ALIGN(sizeof(struct nfgenmsg)),
+		NFTA_SET_ELEM_LIST_ELEMENTS);
+
+	a = attr_in(mnl_attr_get_payload(a), mnl_attr_get_payload_len(a),
+	    NFTA_LIST_ELEM);
+	a = attr_in(mnl_attr_get_payload(a), mnl_attr_get_payload_len(a), type);
+	ASSERT(mnl_attr_get_payload_len(a) == sizeof(uint64_t));
+	return (uint16_t)((const char *)mnl_attr_get_payload(a) -
+			  (const char *)nlh);
+}
+
+/* With 64-bit times that are written over later. */
+static void
+make_lease(struct vip_batch *b)
+{
+	struct nftnl_set *s = vg_set_model(b->names->lease, "lease");
+	struct nftnl_set_elem *e = vg_need(nftnl_set_elem_alloc());
+	const struct nlmsghdr *nlh;
+	size_t at = b->len;
+
+	nftnl_set_elem_set(
+	    e, NFTNL_SET_ELEM_KEY, &b->names->mark, sizeof(b->names->mark));
+	nftnl_set_elem_set_u64(e, NFTNL_SET_ELEM_TIMEOUT, 1);
+	nftnl_set_elem_set_u64(e, NFTNL_SET_ELEM_EXPIRATION, 1);
+	nftnl_set_elem_add(s, e);
+	vg_put_model(b, s, NFT_MSG_NEWSETELEM);
+	nlh = (const struct nlmsghdr *)(b->buf + at);
+	b->lease_len = (uint16_t)(b->len - at);
+	ASSERT(b->lease_len <= sizeof(b->lease_msg));
+	b->lease_times[0] = elem_time(nlh, NFTA_SET_ELEM_TIMEOUT);
+	b->lease_times[1] = elem_time(nlh, NFTA_SET_ELEM_EXPIRATION);
+	memcpy(b->lease_msg, nlh, b->lease_len);
+}
+
 /*
  * The lease ends in ms.  Given as the time left, too: that is what moves the
  * end of an element that exists, in kernels that can (6.12); the others have
  * to delete it before.
+ *
+ * This message leaves with every heartbeat and every round of adverts, so it
+ * is made once and kept.
  */
 static void
 put_lease(struct vip_batch *b, uint64_t ms)
 {
-	struct nftnl_set *s = vg_set_model(b->names->lease, "lease");
-	struct nftnl_set_elem *e = vg_need(nftnl_set_elem_alloc());
+	uint64_t be = htobe64(ms);
+	char *msg = b->buf + b->len;
+	size_t i;
 
 	ASSERT(ms > 0); /* that would be for ever */
-	nftnl_set_elem_set(
-	    e, NFTNL_SET_ELEM_KEY, &b->names->mark, sizeof(b->names->mark));
-	nftnl_set_elem_set_u64(e, NFTNL_SET_ELEM_TIMEOUT, ms);
-	nftnl_set_elem_set_u64(e, NFTNL_SET_ELEM_EXPIRATION, ms);
-	nftnl_set_elem_add(s, e);
-	vg_put_model(b, s, NFT_MSG_NEWSETELEM);
+	if (b->lease_len == 0)
+		make_lease(b);
+	else
+		vg_put_again(b, b->lease_msg, b->lease_len, "set element");
+	for (i = 0; i < NITEMS(b->lease_times); i++)
+		memcpy(msg + b->lease_times[i], &be, sizeof(be));
 }
 
 /* Expressions, in the order of nft's own output. */

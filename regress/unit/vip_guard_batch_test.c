@@ -11,6 +11,8 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <netinet/icmp6.h>
 
+#include <libnftnl/set.h>
+
 #include "vip_guard_int.h"
 
 /* An emulated machine takes long over a batch of a hundred messages. */
@@ -342,6 +344,68 @@ ruleset(char *text, size_t size)
 	assert_true(n > 0 && n < size - 1);
 }
 
+/* The times that the last message of a batch gives its element. */
+static int
+take_times(struct nftnl_set_elem *e, void *data)
+{
+	uint64_t *ms = data;
+
+	ms[0] = nftnl_set_elem_get_u64(e, NFTNL_SET_ELEM_TIMEOUT);
+	ms[1] = nftnl_set_elem_get_u64(e, NFTNL_SET_ELEM_EXPIRATION);
+	return 0;
+}
+
+static void
+assert_times(const struct vip_batch *b, uint64_t want)
+{
+	struct nlmsghdr *nlh = (struct nlmsghdr *)b->buf, *last = nlh;
+	struct nftnl_set *s = nftnl_set_alloc();
+	uint64_t ms[2] = {0, 0};
+	int left = (int)b->len;
+
+	for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left))
+		last = nlh;
+	assert_int_equal(nftnl_set_elems_nlmsg_parse(last, s), 0);
+	assert_int_equal(nftnl_set_elem_foreach(s, take_times, ms), 0);
+	assert_int_equal(ms[0], want);
+	assert_int_equal(ms[1], want);
+	nftnl_set_free(s);
+}
+
+/*
+ * A lease is made once as a message and written over later: what comes out is
+ * what a new batch makes of the same time, wherever it stands in the batch.
+ */
+static void
+test_lease_is_made_once(void **state)
+{
+	static const uint64_t times[] = {1, 5000, 86400000, UINT32_MAX + 7ull};
+	struct vip_batch fresh, used;
+	size_t i;
+
+	(void)state;
+	assert_int_equal(vip_batch_init(&used, VIP_GUARD_ROUTER), 0);
+	for (i = 0; i < 2 * NITEMS(times); i++) {
+		bool in_place = i % 2 == 0;
+
+		assert_int_equal(vip_batch_init(&fresh, VIP_GUARD_ROUTER), 0);
+		/* What is between attributes is left as it was. */
+		memset(fresh.buf, 0, 1024);
+		memset(used.buf, 0, 1024);
+		vip_batch_begin(&fresh);
+		vip_batch_begin(&used);
+		vip_batch_lease(&fresh, times[i / 2], in_place);
+		vip_batch_lease(&used, times[i / 2], in_place);
+		assert_int_equal(used.len, fresh.len);
+		assert_int_equal(used.n, fresh.n);
+		assert_memory_equal(used.buf, fresh.buf, fresh.len);
+		assert_string_equal(used.what[used.n - 1], "set element");
+		assert_times(&used, times[i / 2]);
+		vip_batch_release(&fresh);
+	}
+	vip_batch_release(&used);
+}
+
 /*
  * A batch that takes both tables away, makes them anew and fails late, at a
  * chain with the same interface twice: not one of its parts has happened.
@@ -653,6 +717,7 @@ main(int argc, char **argv)
 	    T(every_change_is_one_generation),
 	    T(other_addresses_in_one_generation),
 	    T(take_and_release_are_one_generation),
+	    T(lease_is_made_once),
 	    T(refused_part_refuses_all),
 	    T(second_daemon_changes_nothing),
 	    T(flush_lets_nothing_through),
