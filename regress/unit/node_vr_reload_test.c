@@ -5,145 +5,18 @@
  * outage and no transition, what it removes is silent before the others hear
  * so, and never do both speak for one address.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "node.h"
+#include "node_host.h"
 #include "vrrp_packet.h"
 
-enum { NODES = 2, FRAMES = 512, EVENTS = 1024, FRAME = 512, HOSTS = 256 };
-
-struct host {
-	struct world *w;
-	unsigned me;
-	struct conf *conf; /* owned */
-	struct nd *nd; /* owned */
-	monotime_t timer;
-	struct nd_event queue[EVENTS];
-	unsigned n_queue;
-	struct vip_set open; /* as the guard has it */
-	monotime_t until;
-	bool present[HAD_ADDRESSES_MAX], broken[HAD_ADDRESSES_MAX];
-	unsigned announced[HAD_ADDRESSES_MAX];
-	uint8_t addrs[HOSTS]; /* of the last advert of each number */
-	bool frozen;
-};
+enum { BYTES = 256 };
 
 struct world {
 	monotime_t now;
 	struct host h[NODES];
+	uint8_t addrs[NODES][BYTES]; /* of the last advert of each number */
 	uint8_t number[NODES][HAD_ADDRESSES_MAX]; /* of an address: its byte */
-	unsigned both, none_ms[HOSTS]; /* by the last byte of an address */
+	unsigned both, none_ms[BYTES]; /* by the last byte of an address */
 };
-
-static void
-put(struct host *h, const struct nd_event *e)
-{
-	assert_true(h->n_queue < EVENTS);
-	h->queue[h->n_queue++] = *e;
-}
-
-static void
-op_timer(void *ctx, monotime_t at)
-{
-	((struct host *)ctx)->timer = at;
-}
-
-static void
-op_persist(void *ctx, const struct sf_record *r, uint64_t serial)
-{
-	struct nd_event e = {.type = ND_EV_PERSISTED};
-
-	(void)r;
-	e.u.persisted.serial = serial;
-	e.u.persisted.ok = true;
-	put(ctx, &e);
-}
-
-static void
-op_note(void *ctx, enum had_level level, const char *rule, const char *object,
-    const char *text)
-{
-	struct host *h = ctx;
-
-	(void)level, (void)rule;
-	if (getenv("NOTES") != NULL)
-		printf("%8.3f %u %s: %s\n", (double)h->w->now.us / 1e6, h->me,
-		    object, text);
-}
-
-static void
-op_add(void *ctx, uint16_t id)
-{
-	struct nd_event e = {.type = ND_EV_VIP};
-	struct host *h = ctx;
-
-	h->present[id] = !h->broken[id];
-	e.u.vip.type = VIP_EV_ADDED;
-	e.u.vip.u.result.id = id;
-	e.u.vip.u.result.ok = !h->broken[id];
-	put(h, &e);
-}
-
-static void
-op_del(void *ctx, uint16_t id)
-{
-	struct nd_event e = {.type = ND_EV_VIP};
-	struct host *h = ctx;
-
-	e.u.vip.type = VIP_EV_REMOVED;
-	e.u.vip.u.result.id = id;
-	e.u.vip.u.result.ok = true;
-	e.u.vip.u.result.found = h->present[id];
-	h->present[id] = false;
-	put(h, &e);
-}
-
-static void
-op_lease(void *ctx, uint64_t seq, const struct vip_set *open, monotime_t until)
-{
-	static const struct vip_set none;
-	struct nd_event e = {.type = ND_EV_VIP, .elected = true};
-	struct host *h = ctx;
-
-	e.u.vip.type = VIP_EV_LEASED;
-	e.u.vip.u.leased.seq = seq;
-	e.u.vip.u.leased.ok = memcmp(open, &none, sizeof(none)) == 0 ||
-			      mt_before(h->w->now, until);
-	if (e.u.vip.u.leased.ok) {
-		h->open = *open;
-		h->until = until;
-	}
-	put(h, &e);
-}
-
-static void
-op_bound_lease(
-    void *ctx, uint64_t seq, const struct vip_set *open, monotime_t until)
-{
-	(void)ctx, (void)seq, (void)open, (void)until;
-	fail_msg("no address of a service is configured");
-}
-
-static void
-op_announce(void *ctx, uint16_t id)
-{
-	((struct host *)ctx)->announced[id]++;
-}
-
-static bool
-holds(const struct host *h, uint16_t id)
-{
-	return h->present[id] && vip_set_has(&h->open, id) &&
-	       mt_before(h->w->now, h->until);
-}
 
 /* Does it speak for 10.9.0.NUMBER? */
 static bool
@@ -159,92 +32,30 @@ speaks(const struct host *h, uint8_t number)
 static void
 op_send(void *ctx, uint16_t ifx, const uint8_t *frame, size_t len, bool resolve)
 {
-	struct nd_event e = {.type = ND_EV_VR_PACKET};
-	static uint8_t ring[FRAMES][FRAME];
-	static struct nd_packet list[FRAMES];
-	static unsigned next;
 	struct host *h = ctx;
 	struct vrrp_packet p;
 
-	assert_false(resolve);
-	assert_true(len > 14 && len <= FRAME);
 	memset(&p, 0, sizeof(p));
 	assert_int_equal(vrrp_decode_ip(&p, frame + 14, len - 14), VRRP_OK);
-	h->addrs[p.vrid] = p.naddr;
+	h->w->addrs[h->me][p.vrid] = p.naddr;
 	for (uint8_t i = 0; p.priority == 0 && i < p.naddr; i++)
 		assert_false(speaks(h, p.addrs[4 * i + 3]));
-	memcpy(ring[next % FRAMES], frame + 14, len - 14);
-	e.u.packet.ifx = ifx;
-	list[next % FRAMES] = (struct nd_packet){ring[next % FRAMES], len - 14};
-	e.u.packet.n = 1;
-	e.u.packet.list = &list[next++ % FRAMES];
-	if (h->w->h[1 - h->me].nd != NULL && !h->w->h[1 - h->me].frozen)
-		put(&h->w->h[1 - h->me], &e);
-}
-
-static void
-op_flush(void *ctx)
-{
-	(void)ctx;
-}
-
-static void
-op_reply(void *ctx, uint64_t token, int code, const char *text)
-{
-	(void)ctx, (void)token, (void)text;
-	assert_int_equal(code, 0);
+	lan_send(h, ifx, frame, len, resolve);
 }
 
 static const struct nd_ops ops = {
-    .timer = op_timer,
-    .persist = op_persist,
-    .note = op_note,
-    .addr_add = op_add,
-    .addr_del = op_del,
-    .lease = op_bound_lease,
-    .announce = op_announce,
-    .vr_lease = op_lease,
+    .timer = host_timer,
+    .persist = host_persist,
+    .note = host_note,
+    .addr_add = host_add,
+    .addr_del = host_del,
+    .lease = host_lease_none,
+    .announce = host_announce,
+    .vr_lease = host_vr_lease,
     .vr_send = op_send,
-    .vr_flush = op_flush,
-    .reply = op_reply,
+    .vr_flush = host_vr_flush,
+    .reply = host_reply,
 };
-
-static void
-step(struct host *h, struct nd_event *e)
-{
-	e->now = h->w->now;
-	nd_step(h->nd, e);
-}
-
-static void
-settle(struct world *w)
-{
-	bool busy = true;
-
-	while (busy) {
-		busy = false;
-		for (unsigned i = 0; i < NODES; i++) {
-			struct host *h = &w->h[i];
-			struct nd_event e;
-
-			if (h->nd == NULL || h->frozen)
-				continue;
-			if (h->n_queue > 0) {
-				e = h->queue[0];
-				memmove(h->queue, h->queue + 1,
-				    --h->n_queue * sizeof(e));
-				step(h, &e);
-				busy = true;
-			} else if (!mt_before(w->now, h->timer)) {
-				memset(&e, 0, sizeof(e));
-				e.type = ND_EV_TIMER;
-				h->timer = MT_NEVER;
-				step(h, &e);
-				busy = true;
-			}
-		}
-	}
-}
 
 /* What is gone gives its place to others; nothing of it is left here. */
 static void
@@ -267,8 +78,8 @@ run_ms(struct world *w, unsigned ms)
 {
 	while (ms-- > 0) {
 		w->now = mt_add_ms(w->now, 1);
-		settle(w);
-		for (unsigned n = 1; n < HOSTS; n++) {
+		lan_settle(w->h);
+		for (unsigned n = 1; n < BYTES; n++) {
 			bool a = speaks(&w->h[0], (uint8_t)n);
 			bool b = speaks(&w->h[1], (uint8_t)n);
 
@@ -329,33 +140,19 @@ number(struct host *h)
 static void
 facts(struct host *h)
 {
-	struct nd_event e = {.type = ND_EV_VR_IFACE};
-
-	e.u.iface.facts.carrier = true;
-	e.u.iface.facts.has4 = true;
-	memcpy(e.u.iface.facts.addr4,
-	    (uint8_t[]){10, 9, 0, (uint8_t)(h->me + 1)}, 4);
-	put(h, &e);
+	host_iface(h, true, (uint8_t[]){10, 9, 0, (uint8_t)(h->me + 1)});
 }
 
 static void
 start(struct world *w, unsigned i, const char *routers)
 {
-	struct nd_event e = {.type = ND_EV_START};
 	struct host *h = &w->h[i];
 
-	h->w = w;
-	h->me = i;
 	h->conf = parse(i, routers);
 	number(h);
-	h->timer = MT_NEVER;
-	h->nd = nd_new(h->conf, 1, NULL, &ops, h);
-	assert_non_null(h->nd);
-	e.u.start.seed = 7 + i;
-	e.u.start.incarnation = 77 + i;
-	step(h, &e);
+	host_start(h, 1, &ops, 7 + i, 77 + i, NULL);
 	facts(h);
-	settle(w);
+	lan_settle(w->h);
 }
 
 static struct world *
@@ -365,11 +162,11 @@ world(const char *first, const char *second)
 
 	assert_non_null(w);
 	w->now.us = 1000000;
+	for (unsigned i = 0; i < NODES; i++)
+		host_init(&w->h[i], w, &w->now, w->h);
 	start(w, 0, first);
 	if (second != NULL)
 		start(w, 1, second);
-	else
-		w->h[1].w = w;
 	run_ms(w, 5000);
 	memset(w->none_ms, 0, sizeof(w->none_ms));
 	return w;
@@ -379,11 +176,8 @@ static void
 end(struct world *w)
 {
 	assert_int_equal(w->both, 0);
-	for (unsigned i = 0; i < NODES; i++) {
-		if (w->h[i].nd != NULL)
-			nd_free(w->h[i].nd);
-		free(w->h[i].conf);
-	}
+	for (unsigned i = 0; i < NODES; i++)
+		host_free(&w->h[i]);
 	free(w);
 }
 
@@ -414,7 +208,7 @@ reload(struct world *w, unsigned i, const char *routers, struct conf_merge *m)
 	number(h);
 	step(h, &e);
 	facts(h);
-	settle(w);
+	lan_settle(w->h);
 	free(next);
 	free(old);
 	free(merged);
@@ -529,7 +323,7 @@ addresses_come_and_go(void **state)
 	run_ms(w, 100);
 	assert_true(speaks(&w->h[0], 52));
 	assert_int_equal(w->h[0].announced[2], 2);
-	assert_int_equal(w->h[0].addrs[5], 3);
+	assert_int_equal(w->addrs[0][5], 3);
 	/* The other one has the old list, and goes on listening. */
 	run_ms(w, 2000);
 	assert_int_equal(status(w, 1, 5).rejects[VRRP_R_ADDRESSES] > 0, 1);
@@ -541,7 +335,7 @@ addresses_come_and_go(void **state)
 	assert_false(speaks(&w->h[0], 50));
 	assert_false(w->h[0].present[0]);
 	run_ms(w, 200);
-	assert_int_equal(w->h[0].addrs[5], 2);
+	assert_int_equal(w->addrs[0][5], 2);
 	w->none_ms[50] = 0;
 	nothing_happened(w, 5, 50);
 	run_ms(w, 2000);
@@ -580,7 +374,7 @@ a_take_under_way_goes_on(void **state)
 	(void)state;
 	e.u.op.op = ND_OP_RELEASE;
 	step(&w->h[0], &e);
-	settle(w);
+	lan_settle(w->h);
 	/* Until the timer has it taken, whose answers have not come. */
 	while (!w->h[0].present[1] || !w->h[0].present[0]) {
 		w->now = mt_add_ms(w->now, 1);

@@ -4,246 +4,46 @@
  * virtual milliseconds.  Whatever happens, at no time may both speak for the
  * address, and what is elected is held, leased and announced.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "node.h"
+#include "node_host.h"
 #include "vrrp_packet.h"
-
-enum { NODES = 2, FRAMES = 256, EVENTS = 64, FRAME = 256 };
-
-struct host {
-	struct world *w;
-	unsigned me;
-	struct conf *conf; /* owned */
-	struct nd *nd; /* owned; NULL: dead */
-	monotime_t timer;
-	struct nd_event queue[EVENTS];
-	unsigned n_queue;
-	struct vip_set open; /* as the guard has it */
-	monotime_t until; /* and until when */
-	bool present, frozen, deaf, cut; /* cut: what it sends is lost */
-	unsigned announced, sent, adds;
-	bool done;
-	struct nd_packet heard; /* the last one */
-};
 
 struct world {
 	monotime_t now;
 	struct host h[NODES];
+	struct nd_packet heard[NODES]; /* the last one */
 	unsigned both, none_ms;
 };
 
 static void
-put(struct host *h, const struct nd_event *e)
-{
-	assert_true(h->n_queue < EVENTS);
-	h->queue[h->n_queue++] = *e;
-}
-
-static void
-op_timer(void *ctx, monotime_t at)
-{
-	((struct host *)ctx)->timer = at;
-}
-
-static void
-op_persist(void *ctx, const struct sf_record *r, uint64_t serial)
-{
-	struct nd_event e = {.type = ND_EV_PERSISTED};
-
-	(void)r;
-	e.u.persisted.serial = serial;
-	e.u.persisted.ok = true;
-	put(ctx, &e);
-}
-
-static void
-op_note(void *ctx, enum had_level level, const char *rule, const char *object,
-    const char *text)
-{
-	struct host *h = ctx;
-
-	(void)level, (void)rule;
-	if (getenv("NOTES") != NULL)
-		printf("%8.3f %u %s: %s\n", (double)h->w->now.us / 1e6, h->me,
-		    object, text);
-}
-
-static void
-op_add(void *ctx, uint16_t id)
-{
-	struct nd_event e = {.type = ND_EV_VIP};
-	struct host *h = ctx;
-
-	h->present = true;
-	h->adds++;
-	e.u.vip.type = VIP_EV_ADDED;
-	e.u.vip.u.result.id = id;
-	e.u.vip.u.result.ok = true;
-	put(h, &e);
-}
-
-static void
-op_del(void *ctx, uint16_t id)
-{
-	struct nd_event e = {.type = ND_EV_VIP};
-	struct host *h = ctx;
-
-	e.u.vip.type = VIP_EV_REMOVED;
-	e.u.vip.u.result.id = id;
-	e.u.vip.u.result.ok = true;
-	e.u.vip.u.result.found = h->present;
-	h->present = false;
-	put(h, &e);
-}
-
-static void
-op_lease(void *ctx, uint64_t seq, const struct vip_set *open, monotime_t until)
-{
-	struct nd_event e = {.type = ND_EV_VIP, .elected = true};
-	struct host *h = ctx;
-	bool any = vip_set_has(open, 0);
-
-	e.u.vip.type = VIP_EV_LEASED;
-	e.u.vip.u.leased.seq = seq;
-	e.u.vip.u.leased.ok = !any || mt_before(h->w->now, until);
-	if (e.u.vip.u.leased.ok) {
-		h->open = *open;
-		h->until = until;
-	}
-	put(h, &e);
-}
-
-static void
-op_bound_lease(
-    void *ctx, uint64_t seq, const struct vip_set *open, monotime_t until)
-{
-	(void)ctx, (void)seq, (void)open, (void)until;
-	fail_msg("no address of a service is configured");
-}
-
-static void
-op_announce(void *ctx, uint16_t id)
-{
-	(void)id;
-	((struct host *)ctx)->announced++;
-}
-
-/* The LAN: whoever is not deaf hears it at once. */
-static void
 op_send(void *ctx, uint16_t ifx, const uint8_t *frame, size_t len, bool resolve)
 {
-	struct host *h = ctx;
+	const struct nd_packet *p = lan_send(ctx, ifx, frame, len, resolve);
+	const struct host *h = ctx;
 
 	assert_int_equal(ifx, 0);
-	assert_false(resolve);
-	h->sent++;
-	for (unsigned i = 0; i < NODES; i++) {
-		struct host *to = &h->w->h[i];
-		struct nd_event e = {.type = ND_EV_VR_PACKET};
-		static uint8_t ring[FRAMES][FRAME];
-		static struct nd_packet list[FRAMES];
-		static unsigned next;
-
-		if (to == h || to->nd == NULL || to->deaf || to->frozen ||
-		    h->cut)
-			continue;
-		assert_true(len > 14 && len <= FRAME);
-		memcpy(ring[next], frame + 14, len - 14);
-		list[next] = (struct nd_packet){ring[next], len - 14};
-		e.u.packet.n = 1;
-		e.u.packet.list = &list[next];
-		next = (next + 1) % FRAMES;
-		to->heard = *e.u.packet.list;
-		put(to, &e);
-	}
-}
-
-static void
-op_flush(void *ctx)
-{
-	(void)ctx;
-}
-
-static void
-op_reply(void *ctx, uint64_t token, int code, const char *text)
-{
-	(void)ctx, (void)token, (void)text;
-	assert_int_equal(code, 0);
-}
-
-static void
-op_done(void *ctx, bool clean)
-{
-	assert_true(clean);
-	((struct host *)ctx)->done = true;
+	if (p != NULL)
+		h->w->heard[h->other->me] = *p;
 }
 
 static const struct nd_ops ops = {
-    .timer = op_timer,
-    .persist = op_persist,
-    .note = op_note,
-    .addr_add = op_add,
-    .addr_del = op_del,
-    .lease = op_bound_lease,
-    .announce = op_announce,
-    .vr_lease = op_lease,
+    .timer = host_timer,
+    .persist = host_persist,
+    .note = host_note,
+    .addr_add = host_add,
+    .addr_del = host_del,
+    .lease = host_lease_none,
+    .announce = host_announce,
+    .vr_lease = host_vr_lease,
     .vr_send = op_send,
-    .vr_flush = op_flush,
-    .reply = op_reply,
-    .done = op_done,
+    .vr_flush = host_vr_flush,
+    .reply = host_reply,
+    .done = host_done,
 };
 
 static bool
 speaks(const struct host *h)
 {
-	return h->present && vip_set_has(&h->open, 0) &&
-	       mt_before(h->w->now, h->until);
-}
-
-static void
-step(struct host *h, struct nd_event *e)
-{
-	e->now = h->w->now;
-	nd_step(h->nd, e);
-}
-
-static void
-settle(struct world *w)
-{
-	bool busy = true;
-
-	while (busy) {
-		busy = false;
-		for (unsigned i = 0; i < NODES; i++) {
-			struct host *h = &w->h[i];
-			struct nd_event e;
-
-			if (h->nd == NULL || h->frozen)
-				continue;
-			if (h->n_queue > 0) {
-				e = h->queue[0];
-				memmove(h->queue, h->queue + 1,
-				    --h->n_queue * sizeof(e));
-				step(h, &e);
-				busy = true;
-			} else if (!mt_before(w->now, h->timer)) {
-				memset(&e, 0, sizeof(e));
-				e.type = ND_EV_TIMER;
-				h->timer = MT_NEVER;
-				step(h, &e);
-				busy = true;
-			}
-		}
-	}
+	return holds(h, 0);
 }
 
 /* Time goes by; the checker looks every millisecond. */
@@ -252,7 +52,7 @@ run_ms(struct world *w, unsigned ms)
 {
 	for (unsigned i = 0; i < ms; i++) {
 		w->now = mt_add_ms(w->now, 1);
-		settle(w);
+		lan_settle(w->h);
 		w->both += speaks(&w->h[0]) && speaks(&w->h[1]);
 		w->none_ms =
 		    speaks(&w->h[0]) || speaks(&w->h[1]) ? 0 : w->none_ms + 1;
@@ -263,7 +63,6 @@ static void
 start(struct world *w, unsigned i, const char *router)
 {
 	struct host *h = &w->h[i];
-	struct nd_event e = {.type = ND_EV_START};
 	char text[1024], errors[1024];
 	struct conf_errors err = {.text = errors, .size = sizeof(errors)};
 
@@ -271,28 +70,14 @@ start(struct world *w, unsigned i, const char *router)
 	    "cluster c%u {\n}\nnode n%u {\nid 1\n}\naddress gw {\n"
 	    "10.9.0.100/24 interface eth0\n}\nrouter gw {\naddress gw\n%s\n}\n",
 	    i, i, router);
-	h->w = w;
-	h->me = i;
-	if (h->conf == NULL)
-		h->conf = malloc(sizeof(*h->conf));
+	host_init(h, w, &w->now, w->h);
+	h->conf = malloc(sizeof(*h->conf));
+	assert_non_null(h->conf);
 	if (conf_parse(h->conf, "test", text, strlen(text), &err) != 0)
 		fail_msg("%s", errors);
-	h->timer = MT_NEVER;
-	h->n_queue = 0;
-	h->done = false;
-	h->nd = nd_new(h->conf, 1, NULL, &ops, h);
-	assert_non_null(h->nd);
-	e.u.start.seed = 7 + i;
-	e.u.start.incarnation = 77 + i;
-	step(h, &e);
-	memset(&e, 0, sizeof(e));
-	e.type = ND_EV_VR_IFACE;
-	e.u.iface.facts.carrier = true;
-	e.u.iface.facts.has4 = true;
-	memcpy(
-	    e.u.iface.facts.addr4, (uint8_t[]){10, 9, 0, (uint8_t)(i + 1)}, 4);
-	put(h, &e);
-	settle(w);
+	host_start(h, 1, &ops, 7 + i, 77 + i, NULL);
+	host_iface(h, true, (uint8_t[]){10, 9, 0, (uint8_t)(i + 1)});
+	lan_settle(w->h);
 }
 
 static struct world *
@@ -311,25 +96,17 @@ static void
 end(struct world *w)
 {
 	assert_int_equal(w->both, 0);
-	for (unsigned i = 0; i < NODES; i++) {
-		nd_free(w->h[i].nd);
-		free(w->h[i].conf);
-	}
+	for (unsigned i = 0; i < NODES; i++)
+		host_free(&w->h[i]);
 	free(w);
 }
 
 static void
 carrier(struct world *w, unsigned i, bool up)
 {
-	struct nd_event e = {.type = ND_EV_VR_IFACE};
-
-	e.u.iface.facts.carrier = up;
-	e.u.iface.facts.has4 = true;
-	memcpy(
-	    e.u.iface.facts.addr4, (uint8_t[]){10, 9, 0, (uint8_t)(i + 1)}, 4);
 	w->h[i].deaf = w->h[i].cut = !up;
-	put(&w->h[i], &e);
-	settle(w);
+	host_iface(&w->h[i], up, (uint8_t[]){10, 9, 0, (uint8_t)(i + 1)});
+	lan_settle(w->h);
 }
 
 #define V3 "vrrp 3 vrid 51; interval 100ms; "
@@ -342,12 +119,12 @@ test_the_better_one_has_it(void **state)
 	(void)state;
 	run_ms(w, 2000);
 	assert_true(speaks(&w->h[0]));
-	assert_false(w->h[1].present);
+	assert_false(w->h[1].present[0]);
 	/* At once, after 100 ms, after a second. */
-	assert_int_equal(w->h[0].announced, 3);
+	assert_int_equal(w->h[0].announced[0], 3);
 	run_ms(w, 10000);
 	assert_int_equal(w->none_ms, 0);
-	assert_int_equal(w->h[0].announced, 4);
+	assert_int_equal(w->h[0].announced[0], 4);
 	assert_int_equal(w->h[0].adds, 1);
 	end(w);
 }
@@ -360,10 +137,9 @@ test_a_dead_one_is_replaced(void **state)
 	(void)state;
 	run_ms(w, 2000);
 	/* Its machine is dead. */
-	nd_free(w->h[0].nd);
-	w->h[0].nd = NULL;
+	host_free(&w->h[0]);
 	memset(&w->h[0].open, 0, sizeof(w->h[0].open));
-	w->h[0].present = false;
+	w->h[0].present[0] = false;
 	run_ms(w, 350);
 	assert_false(speaks(&w->h[1]));
 	run_ms(w, 120);
@@ -392,7 +168,7 @@ test_a_frozen_one_is_silent_in_time(void **state)
 	w->h[0].frozen = false;
 	run_ms(w, 3000);
 	assert_true(speaks(&w->h[1]));
-	assert_false(w->h[0].present);
+	assert_false(w->h[0].present[0]);
 	end(w);
 }
 
@@ -432,7 +208,7 @@ test_release_moves_it_at_once(void **state)
 	/* Skew: (256 - 100) / 256 of an interval. */
 	run_ms(w, 65);
 	assert_true(speaks(&w->h[1]));
-	assert_false(w->h[0].present);
+	assert_false(w->h[0].present[0]);
 	end(w);
 }
 
@@ -447,7 +223,7 @@ test_stop_says_farewell_and_leaves_nothing(void **state)
 	step(&w->h[0], &e);
 	run_ms(w, 65);
 	assert_true(w->h[0].done);
-	assert_false(w->h[0].present);
+	assert_false(w->h[0].present[0]);
 	assert_true(speaks(&w->h[1]));
 	end(w);
 }
@@ -517,7 +293,6 @@ static void
 test_the_same_again(void **state)
 {
 	struct world *w = pair(V3 "priority 200", V3 "priority 100");
-	struct nd_event e = {.type = ND_EV_VR_IFACE};
 	struct host *h = &w->h[1];
 	struct vr_status before, s;
 	uint8_t bytes[FRAME];
@@ -525,9 +300,9 @@ test_the_same_again(void **state)
 
 	(void)state;
 	run_ms(w, 1000);
-	len = h->heard.len;
+	len = w->heard[1].len;
 	assert_true(len > 0 && len <= sizeof(bytes));
-	memcpy(bytes, h->heard.bytes, len);
+	memcpy(bytes, w->heard[1].bytes, len);
 	assert_true(nd_router_status(h->nd, 0, &before));
 	assert_true(before.has_master && before.master_priority == 200);
 	again(h, bytes, len, 4);
@@ -554,10 +329,8 @@ test_the_same_again(void **state)
 	}
 	/* Now that address is this node's own. */
 	before = s;
-	e.u.iface.facts.carrier = e.u.iface.facts.has4 = true;
-	memcpy(e.u.iface.facts.addr4, (uint8_t[]){10, 9, 0, 1}, 4);
-	put(h, &e);
-	settle(w);
+	host_iface(h, true, (uint8_t[]){10, 9, 0, 1});
+	lan_settle(w->h);
 	again(h, bytes, len, 2);
 	assert_true(nd_router_status(h->nd, 0, &s));
 	assert_int_equal(s.received, before.received);
