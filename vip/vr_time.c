@@ -2,17 +2,20 @@
 /*
  * Virtual routers: intervals, and one timer for all.
  *
- * The routers lie in a heap by their next deadline.  ops->timer is called only
- * for an earlier time than the one it was told: a master that is heard moves
- * its deadline with each advert, and that must not cost a call each time.  The
- * old time then passes without anything to do, which is cheaper.
+ * The routers lie in a heap by their next deadline.  A master that is heard
+ * moves its deadline with each advert, and that must not cost much each time:
+ * its place in the heap is an alarm that stays where it is, until it is near.
+ * Then it moves to where the deadline is by now, in the step that hears the
+ * master anyway: it would else wake the process for nothing.  ops->timer is
+ * called for an earlier time, and for a later one if what it was told is near.
  *
  * Adverts with the same interval leave at the same moments, counted from
  * START, so 255 routers wake the process once per interval, not 255 times.
  */
 #include "vr_int.h"
 
-enum { SOON_US = 2000 };
+/* Near: adverts of the shortest interval (10 ms) may not be heard before. */
+enum { NEAR_US = 12000 };
 
 /* Of the own adverts. */
 int64_t
@@ -199,39 +202,50 @@ came(const struct vr *v, monotime_t alarm, monotime_t at)
 }
 
 /*
- * The first one that is due, or NULL.  On the way, alarms of what was put off
- * move to where they belong, soon ones as well: so that masters which are heard
- * together do not wake the process one after the other.
+ * Alarms that are near and of what was put off move to where they belong.
+ * True if the first one then tells of something, be it due or not.
  */
-struct vr_r *
-vr_due(struct vr *v)
+static bool
+settle(struct vr *v)
 {
-	monotime_t soon = mt_add_us(v->now, SOON_US), alarm, at;
+	monotime_t near = mt_add_us(v->now, NEAR_US), alarm, at;
 
 	while (v->n_heap > 0) {
 		struct vr_r *r = &v->r[alarm_id(v->heap[0])];
 
 		alarm = alarm_at(v->heap[0]);
-		if (mt_before(soon, alarm))
+		if (mt_before(near, alarm))
 			break;
 		at = vr_deadline(v, r);
 		if (!mt_before(alarm, at) || came(v, alarm, r->preempt_at) ||
 		    came(v, alarm, r->able_at))
-			return vr_due_at(v, alarm) ? r : NULL;
+			return true;
 		if (at.us == INT64_MAX)
 			unqueue(v, r->id);
 		else
 			sift_down(v, 0, alarm_of(at, r->id));
 	}
-	return NULL;
+	return false;
+}
+
+struct vr_r *
+vr_due(struct vr *v)
+{
+	if (!settle(v) || !vr_due_at(v, alarm_at(v->heap[0])))
+		return NULL;
+	return &v->r[alarm_id(v->heap[0])];
 }
 
 void
 vr_arm(struct vr *v)
 {
-	monotime_t at = v->n_heap > 0 ? alarm_at(v->heap[0]) : MT_NEVER;
+	monotime_t at;
 
-	if (mt_before(at, v->armed)) {
+	settle(v);
+	at = v->n_heap > 0 ? alarm_at(v->heap[0]) : MT_NEVER;
+	if (mt_before(at, v->armed) ||
+	    (mt_before(v->armed, at) &&
+		!mt_before(mt_add_us(v->now, NEAR_US), v->armed))) {
 		v->armed = at;
 		v->ops->timer(v->ctx, at);
 	}

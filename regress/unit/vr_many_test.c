@@ -409,7 +409,7 @@ many_masters_in_step(void **state)
 	assert_int_equal(s->wakeups - wakeups, 100);
 }
 
-/* 255 that hear a master: no timer is touched by an advert. */
+/* 255 that hear a master: a timer is touched by few adverts, none wakes. */
 static void
 many_backups(void **state)
 {
@@ -429,9 +429,9 @@ many_backups(void **state)
 			hear_every((uint16_t)i, 9, 200, 10);
 	}
 	assert_string_equal(s->out, "");
-	/* One each time the oldest known end of waiting comes. */
-	assert_in_range(s->wakeups - wakeups, 1, 50);
-	assert_in_range(s->timer_calls - calls, 1, 50);
+	/* Alarms move before they come, at most once in a round. */
+	assert_int_equal(s->wakeups, wakeups);
+	assert_in_range(s->timer_calls - calls, 1, 100);
 	/* And all are there when the master is gone: 36.09375 ms later. */
 	run(3036);
 	assert_string_equal(s->out, "");
