@@ -414,7 +414,6 @@ struct sim {
 
 	/* the swarm */
 	uint32_t menu; /* kinds of faults */
-	int64_t fault_gap_us;
 	bool calm; /* everything is healed, no more faults */
 	unsigned faults, violations;
 
@@ -514,11 +513,11 @@ void violation(struct world *, const char *rule, const char *fmt, ...)
     PRINTF_LIKE(3, 4);
 void print_ring(struct world *, unsigned lines);
 /*
- * Around each fault of the swarm: what it draws depends on the seed and its
- * number only.  False: it is to be left out.
+ * Faults of one kind from first_us on, at most gap_us apart, until it is calm:
+ * hit is called for each, unless it is to be left out.
  */
-bool fault_begin(struct world *, uint64_t *rng);
-void fault_end(struct world *, uint64_t rng);
+void faults_from(struct world *, int64_t first_us, int64_t gap_us,
+    void (*hit)(struct world *));
 
 /* sim_cells.c */
 void cell_taken(enum nd_table, unsigned in, unsigned state);

@@ -485,11 +485,12 @@ victim(struct world *w0)
 }
 
 static void
-inject(struct sim *s)
+inject(struct world *first)
 {
-	enum fault f = (enum fault)rnd_in(s->world[0], 0, FAULTS - 1);
-	struct host *h = victim(s->world[0]);
+	enum fault f = (enum fault)rnd_in(first, 0, FAULTS - 1);
+	struct host *h = victim(first);
 	struct world *w = h->w;
+	struct sim *s = w->sim;
 
 	while (!(s->menu >> f & 1))
 		f = (enum fault)((f + 1) % FAULTS);
@@ -557,23 +558,6 @@ inject(struct sim *s)
 }
 
 static void
-ev_fault(struct world *w, struct ev *e)
-{
-	uint64_t rng;
-	bool wanted;
-
-	(void)e;
-	if (w->sim->calm)
-		return;
-	wanted = fault_begin(w, &rng);
-	at(w, w->sim->now + rnd_in(w, 1, 2 * w->sim->fault_gap_us), ev_fault,
-	    NULL, 0);
-	if (wanted)
-		inject(w->sim);
-	fault_end(w, rng);
-}
-
-static void
 ev_round(struct world *w, struct ev *e)
 {
 	(void)e;
@@ -599,6 +583,7 @@ void
 swarm_begin(struct sim *s)
 {
 	struct world *w = s->world[0];
+	int64_t gap_us; /* in the middle */
 
 	for (unsigned i = 0; i < s->n_worlds; i++)
 		world_begin(s->world[i]);
@@ -612,13 +597,13 @@ swarm_begin(struct sim *s)
 		s->menu &=
 		    ~(1u << F_POWER | 1u << F_BOTH_POWER | 1u << F_CRASH);
 	/* The more nodes, the more faults. */
-	s->fault_gap_us = rnd_in(w, 300 * MS, 4 * SEC) / s->n_worlds;
+	gap_us = rnd_in(w, 300 * MS, 4 * SEC) / s->n_worlds;
 	/* A slow machine: handshakes end late, and not at once on both sides.
 	 */
 	if (s->menu >> F_ASSOC & 1)
 		for (unsigned i = 0; i < s->n_worlds; i++)
 			s->world[i]->late_us = rnd_in(w, 0, 1500 * MS);
-	at(w, s->now + rnd_in(w, SEC, 4 * SEC), ev_fault, NULL, 0);
+	faults_from(w, rnd_in(w, SEC, 4 * SEC), 2 * gap_us, inject);
 	rt_swarm(s);
 }
 

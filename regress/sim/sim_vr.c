@@ -560,22 +560,6 @@ inject(struct world *w)
 	}
 }
 
-static void
-ev_fault(struct world *w, struct ev *e)
-{
-	uint64_t rng;
-	bool wanted;
-
-	(void)e;
-	if (w->sim->calm)
-		return;
-	wanted = fault_begin(w, &rng);
-	at(w, w->sim->now + rnd_in(w, 1, 4 * SEC), ev_fault, NULL, 0);
-	if (wanted)
-		inject(w);
-	fault_end(w, rng);
-}
-
 void
 rt_swarm(struct sim *s)
 {
@@ -583,8 +567,8 @@ rt_swarm(struct sim *s)
 		struct world *w = s->world[i];
 
 		if (w->vr != NULL && w->conf->n_routers > 0 && chance(w, 600))
-			at(w, s->now + rnd_in(w, SEC, 8 * SEC), ev_fault, NULL,
-			    0);
+			faults_from(
+			    w, rnd_in(w, SEC, 8 * SEC), 4 * SEC, inject);
 	}
 	rt_files_swarm(s);
 }

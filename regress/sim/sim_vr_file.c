@@ -694,22 +694,6 @@ change(struct world *w)
 		later(h, &back, us, ev_second);
 }
 
-static void
-ev_change(struct world *w, struct ev *e)
-{
-	uint64_t rng;
-	bool wanted;
-
-	(void)e;
-	if (w->sim->calm)
-		return;
-	wanted = fault_begin(w, &rng);
-	at(w, w->sim->now + rnd_in(w, 1, 6 * SEC), ev_change, NULL, 0);
-	if (wanted)
-		change(w);
-	fault_end(w, rng);
-}
-
 void
 rt_files_swarm(struct sim *s)
 {
@@ -717,8 +701,8 @@ rt_files_swarm(struct sim *s)
 		struct world *w = s->world[i];
 
 		if (w->vr != NULL && w->vr->reloads)
-			at(w, s->now + rnd_in(w, SEC, 6 * SEC), ev_change, NULL,
-			    0);
+			faults_from(
+			    w, rnd_in(w, SEC, 6 * SEC), 6 * SEC, change);
 	}
 }
 

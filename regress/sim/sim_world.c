@@ -218,7 +218,16 @@ say(struct world *w, const char *fmt, ...)
 		fprintf(w->sim->telling, " %s\n", slot);
 }
 
-bool
+struct faults {
+	int64_t gap_us;
+	void (*hit)(struct world *);
+};
+
+/*
+ * Around each fault: what it draws depends on the seed and its number only.
+ * False: it is to be left out.
+ */
+static bool
 fault_begin(struct world *w, uint64_t *rng)
 {
 	struct plan *p = w->sim->plan;
@@ -242,11 +251,41 @@ fault_begin(struct world *w, uint64_t *rng)
 	return true;
 }
 
-void
+static void
 fault_end(struct world *w, uint64_t rng)
 {
 	w->sim->telling = NULL;
 	w->sim->rng = rng;
+}
+
+static void
+ev_fault(struct world *w, struct ev *e)
+{
+	const struct faults *f = e->data;
+	struct ev *next;
+	uint64_t rng;
+	bool wanted;
+
+	if (w->sim->calm)
+		return;
+	wanted = fault_begin(w, &rng);
+	next = at(w, w->sim->now + rnd_in(w, 1, f->gap_us), ev_fault, NULL, 0);
+	next->data = e->data;
+	e->data = NULL;
+	if (wanted)
+		f->hit(w);
+	fault_end(w, rng);
+}
+
+void
+faults_from(struct world *w, int64_t first_us, int64_t gap_us,
+    void (*hit)(struct world *))
+{
+	struct faults *f = must(malloc(sizeof(*f)));
+
+	f->gap_us = gap_us;
+	f->hit = hit;
+	at(w, w->sim->now + first_us, ev_fault, NULL, 0)->data = f;
 }
 
 void
