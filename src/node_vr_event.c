@@ -338,8 +338,16 @@ nd_vr_op(struct nd *nd, const struct nd_event *e)
 		nd->ops->reply(nd->ctx, e->u.op.token, 0, text);
 		return;
 	}
+	/* Who waits is answered before it can be active again. */
+	if (v->routers[i].asker != 0) {
+		snprintf(text, sizeof(text),
+		    "router %s: its release was asked for before, and that is "
+		    "not answered yet: ask again",
+		    nd->conf->routers[i].name);
+		nd->ops->reply(nd->ctx, e->u.op.token, 75, text);
+		return;
+	}
 	if (!e->u.op.dry_run) {
-		ASSERT(v->routers[i].asker == 0);
 		v->routers[i].asker = e->u.op.token;
 		v->asked = true;
 		nd_vr_step(nd, &o);

@@ -4,6 +4,7 @@
  * their order: what somebody waits for comes first.
  */
 #include "node_host.h"
+#include "node_vr.h"
 #include "vr_wire.h"
 #include "vrrp_packet.h"
 #include "wire.h"
@@ -165,8 +166,12 @@ op_reply(void *ctx, uint64_t token, int code, const char *text)
 {
 	char line[200];
 
-	host_reply(ctx, token, code, text);
-	snprintf(line, sizeof(line), "reply %u (%s)", (unsigned)token, text);
+	if (code == 0)
+		snprintf(
+		    line, sizeof(line), "reply %u (%s)", (unsigned)token, text);
+	else
+		snprintf(line, sizeof(line), "reply %u: %d (%s)",
+		    (unsigned)token, code, text);
 	say(ctx, line);
 }
 
@@ -338,6 +343,31 @@ test_not_before_it_is_silent(void **state)
 	assert_null(strstr(w->out[1], "reply"));
 }
 
+/*
+ * One who waits for a router that is active: it does not come about, and if it
+ * did, the next one who asks is told so, and the first is not forgotten.
+ */
+static void
+test_two_who_ask(void **state)
+{
+	struct world *w = *state;
+	struct nd_vr_router *r = &w->h[1].nd->vr->routers[0];
+
+	r->asker = 6;
+	release(&w->h[1], 0, 7);
+	host_work(&w->h[1]);
+	said(&w->h[1], "reply 7: 75 (router one: its release was asked for "
+		       "before, and that is not answered yet: ask again); ");
+	assert_true(holds(&w->h[1], 0));
+	assert_int_equal(r->asker, 6);
+	r->asker = 0;
+	release(&w->h[1], 0, 8);
+	said(&w->h[1], "close one; ");
+	host_work(&w->h[1]);
+	assert_non_null(strstr(
+	    w->out[1], "reply 8 (router one: its addresses are released); "));
+}
+
 int
 main(void)
 {
@@ -348,6 +378,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_not_for_long, setup, teardown),
 	    cmocka_unit_test_setup_teardown(
 		test_not_before_it_is_silent, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_two_who_ask, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
