@@ -189,6 +189,8 @@ void nd_net_init(struct nd *);
 void nd_net_up(struct nd *, const struct nd_event *);
 void nd_net_lost(struct nd *, const struct nd_event *);
 void nd_net_msg(struct nd *, const struct nd_event *);
+/* Counts it, and says so once a second. */
+void nd_malformed(struct nd *, const struct nd_peer *, const char *why);
 void nd_net_carrier(struct nd *, uint8_t link, bool up);
 void nd_beat(struct nd *);
 monotime_t nd_net_next(const struct nd *);

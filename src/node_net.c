@@ -292,7 +292,7 @@ hello(struct nd *nd, struct nd_peer *p, const uint8_t *bytes, size_t len)
 	char text[160];
 
 	if (wire_get_hello(&h, bytes, len, &why) < 0) {
-		nd->refused_malformed++;
+		nd_malformed(nd, p, why);
 		return;
 	}
 	p->hello = true;
@@ -377,8 +377,8 @@ to_core(struct nd *nd, struct nd_peer *p, const struct wire_hdr *h,
 	}
 }
 
-static void
-malformed(struct nd *nd, const struct nd_peer *p, const char *why)
+void
+nd_malformed(struct nd *nd, const struct nd_peer *p, const char *why)
 {
 	char text[160];
 
@@ -403,18 +403,18 @@ nd_net_msg(struct nd *nd, const struct nd_event *e)
 	if (p == NULL)
 		return;
 	if (wire_get_hdr(&h, e->u.msg.bytes, e->u.msg.len, &why) < 0) {
-		malformed(nd, p, why);
+		nd_malformed(nd, p, why);
 		return;
 	}
 	bytes = e->u.msg.bytes + WIRE_HDR_LEN;
 	len = e->u.msg.len - WIRE_HDR_LEN;
 	if (h.sender != p->id || h.incarnation != p->incarnation) {
-		malformed(nd, p, "of another node or of an earlier start");
+		nd_malformed(nd, p, "of another node or of an earlier start");
 		return;
 	}
 	if ((h.core == WIRE_HEARTBEAT) != (e->u.msg.kind == ND_HB) ||
 	    (h.core == WIRE_MIRROR && e->u.msg.kind != ND_BULK)) {
-		malformed(nd, p, "on the wrong association");
+		nd_malformed(nd, p, "on the wrong association");
 		return;
 	}
 	switch ((enum wire_core)h.core) {

@@ -432,7 +432,7 @@ nd_share_told(
 	const char *why;
 
 	if (share_wire_get(&e.u.word, bytes, len, &why) < 0) {
-		nd->refused_malformed++;
+		nd_malformed(nd, p, why);
 		return;
 	}
 	if (nd->share == NULL)

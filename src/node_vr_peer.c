@@ -277,21 +277,22 @@ nd_vr_views(struct nd *nd)
 void
 nd_vr_told(struct nd *nd, struct nd_peer *p, const uint8_t *bytes, size_t len)
 {
-	const char *why = "length";
 	struct vr_wire w;
+	const char *why;
 
 	if (nd->vr == NULL)
 		return;
 	if (len % VR_WIRE_LEN != 0) {
-		nd->refused_malformed++;
+		nd_malformed(nd, p, "words about routers of another length");
 		return;
 	}
+	/* One that is refused takes none of the others with it. */
 	for (; len > 0; bytes += VR_WIRE_LEN, len -= VR_WIRE_LEN) {
 		struct nd_vr_router *r;
 
 		if (vr_wire_get(&w, bytes, &why) < 0) {
-			nd->refused_malformed++;
-			return;
+			nd_malformed(nd, p, why);
+			continue;
 		}
 		r = meant(nd, &w);
 		if (r == NULL)

@@ -89,12 +89,14 @@ op_send(void *ctx, uint8_t peer, enum nd_kind kind, uint8_t link,
 		say_words(h, f->bytes, f->len);
 }
 
-/* Its notes are not shown, its orders are. */
+/* Of its notes those are shown that say what it refuses. */
 static void
 op_note(void *ctx, enum had_level level, const char *rule, const char *object,
     const char *text)
 {
-	(void)ctx, (void)level, (void)rule, (void)object, (void)text;
+	(void)level, (void)object;
+	if (rule != NULL && strcmp(rule, "R15") == 0)
+		say(ctx, text);
 }
 
 static void
@@ -343,6 +345,121 @@ test_not_before_it_is_silent(void **state)
 	assert_null(strstr(w->out[1], "reply"));
 }
 
+/* From the other node, as its connection brings it. */
+static void
+hears(struct host *h, const uint8_t *words, size_t len)
+{
+	struct wire_hdr hdr = {.core = WIRE_ROUTERS,
+	    .sender = (uint8_t)(h->other->me + 1),
+	    .incarnation = 1000 + h->other->me};
+	struct nd_event e = {.type = ND_EV_MSG, .peer = hdr.sender};
+	uint8_t bytes[WIRE_HDR_LEN + 4 * VR_WIRE_LEN];
+
+	assert_true(WIRE_HDR_LEN + len <= sizeof(bytes));
+	wire_put_hdr(bytes, &hdr);
+	memcpy(bytes + WIRE_HDR_LEN, words, len);
+	e.u.msg.kind = ND_CTL;
+	e.u.msg.bytes = bytes;
+	e.u.msg.len = WIRE_HDR_LEN + len;
+	step(h, &e);
+	host_work(h);
+}
+
+static uint64_t
+refusals(const struct host *h)
+{
+	struct nd_status *s = calloc(1, sizeof(*s));
+	uint64_t n;
+
+	assert_non_null(s);
+	nd_status(h->nd, *h->now, s);
+	n = s->refused_malformed;
+	free(s);
+	return n;
+}
+
+/* That router one is free; an older had knew it by its name. */
+static void
+put_free(uint8_t *buf, const char *name)
+{
+	struct vr_wire w = {.ifname = "eno1",
+	    .proto = VR_VRRP3,
+	    .family = 4,
+	    .vrid = 91,
+	    .peer = {.able = true, .priority = 100},
+	    .lan_ok = true};
+
+	vr_wire_put(buf, &w);
+	if (name != NULL) {
+		memset(buf, 0, VR_WIRE_IF_LEN);
+		memcpy(buf, name, strlen(name));
+	}
+}
+
+static const char older[] = "message from bravo refused: router without an "
+			    "interface, or with one too long; ";
+static const char shorter[] = "message from bravo refused: words about routers "
+			      "of another length; ";
+
+/*
+ * What the peer told before goes on to be true: no advert comes here, so only
+ * its words keep alpha from taking what bravo has.
+ */
+static void
+test_words_of_another_form(void **state)
+{
+	struct world *w = *state;
+	uint8_t words[2 * VR_WIRE_LEN];
+	uint64_t before = refusals(&w->h[0]);
+
+	put_free(words, "a-router-with-a-long-name");
+	put_free(words + VR_WIRE_LEN, "another-with-a-long-name");
+	hears(&w->h[0], words, sizeof(words));
+	said(&w->h[0], older);
+	assert_int_equal(refusals(&w->h[0]), before + 2);
+	run(w, 1100);
+	for (size_t cut = 1; cut < VR_WIRE_LEN; cut++) {
+		put_free(words, NULL);
+		put_free(words + VR_WIRE_LEN, NULL);
+		hears(&w->h[0], words, sizeof(words) - cut);
+		hears(&w->h[0], words, VR_WIRE_LEN - cut);
+		assert_int_equal(
+		    refusals(&w->h[0]), before + 2 + 2 * (uint64_t)cut);
+	}
+	said(&w->h[0], shorter);
+	/* It may be an interface, but is none of a router here. */
+	put_free(words, "one");
+	hears(&w->h[0], words, VR_WIRE_LEN);
+	said(&w->h[0], "");
+	run(w, 6000);
+	said(&w->h[0], "");
+	for (uint16_t i = 0; i < ROUTERS; i++)
+		assert_true(holds(&w->h[1], i));
+	release(&w->h[1], 0, 7);
+	run(w, 2);
+	said(&w->h[0], "add one; open one; announce one; told one held; ");
+}
+
+/* In one message with a word that is refused: it is taken all the same. */
+static void
+test_a_right_word_among_others(void **state)
+{
+	struct world *w = *state;
+	uint8_t words[3 * VR_WIRE_LEN];
+
+	w->h[1].frozen = true;
+	run(w, 100);
+	memset(&w->h[1].open, 0, sizeof(w->h[1].open));
+	put_free(words, "a-router-with-a-long-name");
+	put_free(words + VR_WIRE_LEN, NULL);
+	put_free(words + 2 * VR_WIRE_LEN, "a-router-with-a-long-name");
+	hears(&w->h[0], words, sizeof(words));
+	said(&w->h[0],
+	    "message from bravo refused: router "
+	    "without an interface, or with one too long; add one; open one; "
+	    "announce one; told one held; ");
+}
+
 /*
  * One who waits for a router that is active: it does not come about, and if it
  * did, the next one who asks is told so, and the first is not forgotten.
@@ -379,6 +496,10 @@ main(void)
 	    cmocka_unit_test_setup_teardown(
 		test_not_before_it_is_silent, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_two_who_ask, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_words_of_another_form, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_a_right_word_among_others, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
