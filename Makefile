@@ -47,6 +47,7 @@ CODEC := \
 	src/conf_merge.c \
 	src/conf_print_router.c \
 	src/conf_router.c \
+	src/conf_hmac.c \
 	src/conf_print_arbiter.c \
 	src/import.c \
 	src/import_lex.c \
@@ -74,6 +75,7 @@ CODEC := \
 	vip/share_wire.c \
 	vip/adv_frame.c \
 	vip/vrrp_packet.c \
+	vip/vrrp_auth.c \
 	vip/sha1.c \
 	vip/carp_packet.c \
 	vip/carp_replay.c
@@ -143,6 +145,7 @@ NODE := \
 	src/node_share.c \
 	src/node_vr.c \
 	src/node_vr_adv.c \
+	src/node_vr_auth.c \
 	src/node_vr_event.c \
 	src/node_vr_peer.c \
 	src/node_vr_reload.c \
@@ -179,6 +182,7 @@ DRIVER := \
 	src/svc_run_proc.c \
 	src/ctl.c \
 	src/keyfile.c \
+	src/hmac_file.c \
 	src/fence.c \
 	src/arp.c \
 	src/lockdisk.c \

@@ -8,6 +8,7 @@
  *	|ver|typ| VRID  | prio  | count |  0 | cs       |   checksum    | v3
  *	+-------+-------+-------+-------+-------+-------+-------+-------+
  *	| addresses, 4 or 16 bytes each ...   (v2: 8 bytes of password) |
+ *	| perhaps a trailer of 28 bytes, which no length field counts   |
  */
 #include <string.h>
 
@@ -74,12 +75,24 @@ vrrp_message_len(const struct vrrp_packet *p)
 	       (p->version == 2 ? VRRP_AUTH_LEN : 0);
 }
 
-static uint16_t
-checksum(const struct vrrp_packet *p, enum vrrp_sum form, const uint8_t *msg,
-    size_t len)
+static size_t
+trailer_len(const struct vrrp_packet *p)
 {
+	return p->trailer != NULL ? VRRP_TRAILER_LEN : 0;
+}
+
+/*
+ * Of IPv4 it covers the message only; of IPv6 all that the packet carries, as
+ * a raw socket of the kernel makes it.
+ */
+static uint16_t
+checksum(const struct vrrp_packet *p, enum vrrp_sum form, const uint8_t *msg)
+{
+	size_t len = vrrp_message_len(p);
 	uint32_t sum = 0;
 
+	if (p->f.family == 6)
+		len += trailer_len(p);
 	if (form == VRRP_SUM_PSEUDO)
 		sum = adv_sum_pseudo(0, &p->f, len);
 	return adv_sum_end(adv_sum(sum, msg, len));
@@ -105,7 +118,7 @@ vrrp_encode_message(uint8_t *buf, size_t cap, const struct vrrp_packet *p)
 	ASSERT(p->vrid != 0 && p->naddr != 0);
 	ASSERT(vrrp_interval_ok(p->version, p->interval_ms));
 	ASSERT(form_ok(p, p->sum));
-	ASSERT(len <= cap);
+	ASSERT(len + trailer_len(p) <= cap);
 	buf[0] = (uint8_t)(p->version << 4 | ADVERTISEMENT);
 	buf[1] = p->vrid;
 	buf[2] = p->priority;
@@ -122,16 +135,19 @@ vrrp_encode_message(uint8_t *buf, size_t cap, const struct vrrp_packet *p)
 	buf[6] = 0;
 	buf[7] = 0;
 	memcpy(buf + VRRP_HEAD_LEN, p->addrs, n);
-	sum = checksum(p, p->sum, buf, len);
+	if (p->trailer != NULL)
+		memcpy(buf + len, p->trailer, VRRP_TRAILER_LEN);
+	sum = checksum(p, p->sum, buf);
 	buf[6] = (uint8_t)(sum >> 8);
 	buf[7] = (uint8_t)sum;
-	return len;
+	return len + trailer_len(p);
 }
 
 size_t
 vrrp_encode_ip(uint8_t *buf, size_t cap, const struct vrrp_packet *p)
 {
-	size_t len = vrrp_message_len(p), head = adv_ip_len(&p->f);
+	size_t len = vrrp_message_len(p) + trailer_len(p);
+	size_t head = adv_ip_len(&p->f);
 
 	ASSERT(cap >= head + len);
 	adv_put_ip(buf, &p->f, len);
@@ -141,7 +157,7 @@ vrrp_encode_ip(uint8_t *buf, size_t cap, const struct vrrp_packet *p)
 size_t
 vrrp_encode_frame(uint8_t *buf, size_t cap, const struct vrrp_packet *p)
 {
-	size_t len = vrrp_message_len(p);
+	size_t len = vrrp_message_len(p) + trailer_len(p);
 	size_t head = ADV_ETH_LEN + adv_ip_len(&p->f);
 
 	ASSERT(cap >= head + len);
@@ -170,6 +186,8 @@ get_times(struct vrrp_packet *p, const uint8_t *msg, size_t len)
 enum vrrp_reject
 vrrp_decode_message(struct vrrp_packet *p, const uint8_t *msg, size_t len)
 {
+	size_t whole;
+
 	ASSERT(p->f.family == 4 || p->f.family == 6);
 	if (len < VRRP_HEAD_LEN)
 		return VRRP_R_SHORT;
@@ -186,16 +204,18 @@ vrrp_decode_message(struct vrrp_packet *p, const uint8_t *msg, size_t len)
 		return VRRP_R_TYPE;
 	if (p->naddr == 0)
 		return VRRP_R_NADDR;
-	if (len != vrrp_message_len(p))
+	whole = vrrp_message_len(p);
+	p->trailer = len == whole + VRRP_TRAILER_LEN ? msg + whole : NULL;
+	if (len != whole + trailer_len(p))
 		return VRRP_R_LENGTH;
 	p->sum = VRRP_SUM_PSEUDO;
-	if (!form_ok(p, p->sum) || checksum(p, p->sum, msg, len) != 0)
+	if (!form_ok(p, p->sum) || checksum(p, p->sum, msg) != 0)
 		p->sum = VRRP_SUM_MESSAGE;
-	if (!form_ok(p, p->sum) || checksum(p, p->sum, msg, len) != 0)
+	if (!form_ok(p, p->sum) || checksum(p, p->sum, msg) != 0)
 		return VRRP_R_CHECKSUM;
 	if (p->vrid == 0)
 		return VRRP_R_VRID;
-	return get_times(p, msg, len);
+	return get_times(p, msg, whole);
 }
 
 /* The reasons of the frame are the first ones of VRRP's, in the same order. */
@@ -269,6 +289,8 @@ vrrp_check(const struct vrrp_packet *p, const struct vrrp_expect *e)
 		return VRRP_R_VERSION;
 	if (p->vrid != e->vrid)
 		return VRRP_R_VRID;
+	if (p->trailer != NULL && !e->trailer)
+		return VRRP_R_LENGTH;
 	if (e->own != NULL && memcmp(p->f.src, e->own, address_len(&p->f)) == 0)
 		return VRRP_R_OWN;
 	if (p->version == 2) {

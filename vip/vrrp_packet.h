@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Advertisements of VRRP version 2 (RFC 3768, IPv4, with the simple password
- * of RFC 2338) and version 3 (RFC 9568, IPv4 and IPv6), and the frames around
- * them.  Pure: bytes in, structs out; see adv_frame.h for what is fed in.
+ * of RFC 2338) and version 3 (RFC 9568, IPv4 and IPv6), with or without the
+ * trailer of draft-cassen-vrrp-auth-hmac, and the frames around them.  Pure:
+ * bytes in, structs out; see adv_frame.h for what is fed in.
  */
 #ifndef VRRP_PACKET_H
 #define VRRP_PACKET_H
@@ -13,7 +14,9 @@ enum {
 	VRRP_HEAD_LEN = 8,
 	VRRP_AUTH_LEN = 8, /* version 2 only, always there */
 	VRRP_ADDRS_MAX = 255, /* the count is a byte */
-	VRRP_FRAME_MAX = ADV_HEAD_MAX + VRRP_HEAD_LEN + 16 * VRRP_ADDRS_MAX,
+	VRRP_TRAILER_LEN = 28, /* of what authenticates it, see vrrp_auth.h */
+	VRRP_FRAME_MAX = ADV_HEAD_MAX + VRRP_HEAD_LEN + 16 * VRRP_ADDRS_MAX +
+			 VRRP_TRAILER_LEN,
 	VRRP_TOS = 0xc0, /* internetwork control */
 	VRRP_PRIO_LEAVE = 0, /* the master goes: do not wait for it */
 	VRRP_PRIO_OWNER = 255,
@@ -29,7 +32,8 @@ enum vrrp_sum {
 
 /*
  * Why an advertisement is refused: identifier, name of its counter.  The first
- * ones are those of the frame; those after AUTH_TYPE are found by vrrp_check.
+ * ones are those of the frame; those after AUTH_TYPE are found by vrrp_check,
+ * those from HMAC_MISSING on by vrrp_auth_check.
  */
 #define VRRP_REJECTS(X) \
 	ADV_REJECTS(X) \
@@ -45,7 +49,14 @@ enum vrrp_sum {
 	X(AUTH_MISMATCH, "auth-mismatch") /* another type than the router's */ \
 	X(AUTH, "auth") /* wrong password */ \
 	X(ADDRESSES, "addresses") /* not those of the router */ \
-	X(OWN, "own") /* sent from the router's own address */
+	X(OWN, "own") /* sent from the router's own address */ \
+	X(HMAC_MISSING, "hmac-missing") /* not signed */ \
+	X(HMAC_MALFORMED, "hmac-malformed") /* another type, reserved bits */ \
+	X(HMAC_STALE, "hmac-stale") /* its clock is out of the window */ \
+	X(HMAC_KEY, "hmac-key") /* signed with a key that is not known */ \
+	X(HMAC, "hmac") /* wrong: another key, or changed on its way */ \
+	X(HMAC_SENDER, "hmac-sender") /* signed well, by no unicast peer */ \
+	X(HMAC_REPLAY, "hmac-replay") /* no newer than one that was heard */
 
 #define X(id, name) VRRP_R_##id,
 enum vrrp_reject { VRRP_OK, VRRP_REJECTS(X) VRRP_REJECTS_N };
@@ -74,6 +85,11 @@ struct vrrp_packet {
 	 * first should be link-local (RFC 9568, section 5.2.9).
 	 */
 	const uint8_t *addrs;
+	/*
+	 * Borrowed as addrs: VRRP_TRAILER_LEN bytes, as on the wire, directly
+	 * behind the message of a packet that was decoded; NULL: none.
+	 */
+	const uint8_t *trailer;
 };
 
 /*
@@ -90,7 +106,7 @@ void vrrp_mac(uint8_t mac[6], uint8_t family, uint8_t vrid);
 /* Can version carry this interval exactly? */
 bool vrrp_interval_ok(uint8_t version, uint32_t interval_ms);
 
-/* Bytes of the message alone. */
+/* Bytes of the message alone, without a trailer. */
 size_t vrrp_message_len(const struct vrrp_packet *);
 
 /*
@@ -130,6 +146,7 @@ struct vrrp_expect {
 	const uint8_t *own; /* borrowed: own primary address, or NULL */
 	const uint8_t *addrs; /* borrowed: naddr addresses; NULL: any */
 	uint8_t naddr;
+	bool trailer; /* it may have one: vrrp_auth_check decides */
 };
 
 /*
