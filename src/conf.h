@@ -168,6 +168,30 @@ struct conf_track {
 /* There are many routers: what each has room for is small. */
 enum { CONF_SOURCES_MAX = 4, CONF_PASSWORD_PATH_MAX = 128 };
 
+/* Keys of one router, and the bytes of a key. */
+enum {
+	CONF_HMAC_KEYS_MAX = 8,
+	CONF_HMAC_MIN = 32,
+	CONF_HMAC_MAX = 64,
+};
+
+/* A key that adverts of VRRP are signed with. */
+struct conf_hmac_key {
+	uint16_t router; /* index in routers[] */
+	uint8_t id; /* 1..255 */
+	uint8_t len; /* 0: it is in the file, which was not read yet */
+	uint8_t bytes[CONF_HMAC_MAX];
+	char file[CONF_PASSWORD_PATH_MAX]; /* "" = none */
+	int line, col;
+};
+
+enum conf_hmac_mode {
+	CONF_HMAC_NONE,
+	CONF_HMAC_ENFORCE,
+	CONF_HMAC_PERMISSIVE, /* believes what is not signed, too */
+	CONF_HMAC_RECEIVE_ONLY, /* and does not sign */
+};
+
 /* A virtual router: addresses that are held by election. */
 struct conf_router {
 	char name[HAD_NAME_MAX];
@@ -193,6 +217,13 @@ struct conf_router {
 	char password[HAD_PASSWORD_MAX]; /* "" = none, or in the file */
 	/* "" = none; its first line */
 	char password_file[CONF_PASSWORD_PATH_MAX];
+	/* VRRP; the keys are in hmac_keys[]. */
+	struct {
+		uint8_t mode; /* enum conf_hmac_mode */
+		uint8_t sign; /* the key to sign with; 0: none */
+		bool monotonic;
+		uint16_t window_s; /* by time; filled in */
+	} hmac;
 	/* Network order; the source is that of one node, 0: of the others. */
 	struct {
 		uint8_t node;
@@ -273,9 +304,10 @@ struct conf {
 	struct conf_lockspace lockspaces[HAD_LOCKSPACES_MAX];
 	struct conf_router routers[HAD_ADDRESSES_MAX];
 	struct conf_track tracks[HAD_TRACKS_MAX];
+	struct conf_hmac_key hmac_keys[HAD_HMAC_KEYS_MAX];
 	uint8_t n_nodes;
 	uint16_t n_volumes, n_addresses, n_services, n_lockspaces;
-	uint16_t n_routers, n_tracks;
+	uint16_t n_routers, n_tracks, n_hmac_keys;
 	/* derived: the interfaces of routers, each once */
 	char router_ifs[HAD_ROUTER_IFS_MAX][16];
 	uint16_t n_router_ifs;
@@ -312,6 +344,8 @@ enum {
 	CONF_PRIORITY = 100,
 	CONF_INTERVAL_MS = 1000,
 	CONF_VRRP_OWNER = 255,
+	CONF_HMAC_WINDOW_S = 5, /* or three intervals, if that is more */
+	CONF_HMAC_WINDOW_MAX_S = 300,
 };
 
 /*
@@ -372,6 +406,17 @@ const struct conf_router *conf_router_named(const struct conf *, const char *);
 uint8_t conf_router_rank(const struct conf_router *, uint8_t node);
 /* Its source address there; NULL: the interface's own. */
 const uint8_t *conf_router_source(const struct conf_router *, uint8_t node);
+/*
+ * The keys of a router, n of them, into list; they are borrowed.
+ */
+uint8_t conf_router_keys(const struct conf *, const struct conf_router *,
+    const struct conf_hmac_key *list[CONF_HMAC_KEYS_MAX]);
+/*
+ * A key as it is written, "hex:" and digits or a text: its length, or 0 if it
+ * is not one of 32 to 64 bytes; then *why says what was expected.
+ */
+uint8_t conf_hmac_scan(
+    const char *text, uint8_t bytes[CONF_HMAC_MAX], const char **why);
 /* A place in routers[] or addresses[] that a reload has emptied: "". */
 static inline bool
 conf_is_hole(const char *name)
@@ -401,7 +446,7 @@ struct conf_merge {
 /* out is filled; 0, or -1 and why, and then what it holds means nothing. */
 int conf_merge(struct conf *out, const struct conf *running,
     const struct conf *next, struct conf_merge *, char *why, size_t size);
-/* Routers, addresses and tracks of what conf_merge made, or back again. */
+/* Routers and what is theirs, of what conf_merge made, or back again. */
 void conf_copy_routers(struct conf *to, const struct conf *from);
 void conf_drop_router(struct conf *, uint16_t);
 void conf_drop_address(struct conf *, uint16_t);

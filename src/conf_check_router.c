@@ -105,7 +105,7 @@ check_vrrp3(struct conf_checker *k, const struct conf_router *r)
 	if (r->password[0] != '\0' || r->password_file[0] != '\0')
 		CONF_AT(k, r,
 		    "router %s: got a password, expected none: version 3 of "
-		    "VRRP has no authentication (RFC 9568, section 9)",
+		    "VRRP has none (RFC 9568, section 9), 'hmac' signs",
 		    r->name);
 }
 
@@ -342,6 +342,7 @@ check_router(struct conf_checker *k, struct conf_router *r)
 	check_proto(k, r);
 	check_rank(k, r);
 	check_peers(k, r);
+	conf_check_hmac(k, r);
 	check_tracks(k, r);
 	if (r->n_addrs > 0 && r->service != UINT16_MAX)
 		check_bound(k, r);

@@ -87,7 +87,17 @@
 	X(TRACK, "track") \
 	X(PROCESS, "process") \
 	X(WEIGHT, "weight") \
-	X(SHARE, "share")
+	X(SHARE, "share") \
+	X(HMAC, "hmac") \
+	X(SIGN, "sign") \
+	X(REPLAY, "replay") \
+	X(TIME, "time") \
+	X(MONOTONIC, "monotonic") \
+	X(WINDOW, "window") \
+	X(MODE, "mode") \
+	X(ENFORCE, "enforce") \
+	X(PERMISSIVE, "permissive") \
+	X(RECEIVE_ONLY, "receive-only")
 
 enum conf_kw {
 #define X(id, word) CONF_KW_##id,
@@ -260,6 +270,9 @@ uint32_t conf_lease_over(uint32_t lease_ms);
 /* conf_router.c */
 bool conf_parse_router(struct conf_parser *);
 
+/* conf_hmac.c: in the block of a router */
+bool conf_parse_hmac(struct conf_parser *);
+
 /* The checker, and its message at the position of an object. */
 struct conf_checker {
 	struct conf *c; /* borrowed */
@@ -274,6 +287,9 @@ void conf_check_arbiters(struct conf_checker *);
 
 /* conf_check_router.c; behind the services */
 void conf_check_routers(struct conf_checker *);
+
+/* conf_hmac.c: fills in what was not given */
+void conf_check_hmac(struct conf_checker *, struct conf_router *);
 
 /* conf_check_service.c */
 void conf_check_services(struct conf_checker *);
@@ -294,6 +310,10 @@ void conf_put_key(struct conf_out *, const uint8_t key[32]);
 
 /* conf_print_router.c */
 void conf_put_router(
+    struct conf_out *, const struct conf *, const struct conf_router *);
+
+/* conf_hmac.c */
+void conf_put_hmac(
     struct conf_out *, const struct conf *, const struct conf_router *);
 
 /* conf_print_arbiter.c */

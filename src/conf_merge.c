@@ -346,6 +346,14 @@ put_tracks(struct merge *g)
 		g->out->tracks[i].router = g->router[g->next->tracks[i].router];
 }
 
+static void
+put_hmac_keys(struct merge *g)
+{
+	for (uint16_t i = 0; i < g->out->n_hmac_keys; i++)
+		g->out->hmac_keys[i].router =
+		    g->router[g->next->hmac_keys[i].router];
+}
+
 /* The next thing that a router tracks, or NULL. */
 static const struct conf_track *
 next_track(const struct conf *c, uint16_t router, uint16_t *i)
@@ -374,6 +382,26 @@ same_tracks(const struct conf *a, const struct conf *b, uint16_t router)
 		if (memcmp(t, &v, sizeof(v)) != 0)
 			return false;
 	}
+}
+
+/* What a file holds counts, too: it has been read. */
+static bool
+same_hmac_keys(
+    const struct conf *a, const struct conf *b, const struct conf_router *r)
+{
+	const struct conf_hmac_key *x[CONF_HMAC_KEYS_MAX];
+	const struct conf_hmac_key *y[CONF_HMAC_KEYS_MAX];
+	uint8_t n = conf_router_keys(a, r, x);
+
+	if (conf_router_keys(b, r, y) != n)
+		return false;
+	for (uint8_t i = 0; i < n; i++)
+		if (x[i]->id != y[i]->id || x[i]->len != y[i]->len ||
+		    memcmp(x[i]->bytes, y[i]->bytes, sizeof(x[i]->bytes)) !=
+			0 ||
+		    strcmp(x[i]->file, y[i]->file) != 0)
+			return false;
+	return true;
 }
 
 /* What is signed, or has to be equal, is no advert to who has the old list. */
@@ -420,7 +448,8 @@ count_routers(struct merge *g)
 		o.line = r->line;
 		o.col = r->col;
 		if (memcmp(&o, r, sizeof(o)) == 0 && same_names(g, r) &&
-		    same_tracks(g->old, g->out, r->id)) {
+		    same_tracks(g->old, g->out, r->id) &&
+		    same_hmac_keys(g->old, g->out, r)) {
 			g->m->kept++;
 			continue;
 		}
@@ -447,6 +476,7 @@ conf_merge(struct conf *out, const struct conf *running,
 	    check_addresses(&g) < 0)
 		return -1;
 	put_tracks(&g);
+	put_hmac_keys(&g);
 	for (uint16_t i = 0; i < out->n_services; i++)
 		for (uint8_t k = 0; k < out->services[i].n_steps; k++) {
 			struct conf_step *s = &out->services[i].steps[k];
@@ -501,9 +531,13 @@ conf_copy_routers(struct conf *to, const struct conf *from)
 	    most(to->n_routers, from->n_routers) * sizeof(to->routers[0]));
 	memcpy(to->tracks, from->tracks,
 	    most(to->n_tracks, from->n_tracks) * sizeof(to->tracks[0]));
+	memcpy(to->hmac_keys, from->hmac_keys,
+	    most(to->n_hmac_keys, from->n_hmac_keys) *
+		sizeof(to->hmac_keys[0]));
 	memcpy(to->router_ifs, from->router_ifs, sizeof(to->router_ifs));
 	to->n_addresses = from->n_addresses;
 	to->n_routers = from->n_routers;
 	to->n_tracks = from->n_tracks;
+	to->n_hmac_keys = from->n_hmac_keys;
 	to->n_router_ifs = from->n_router_ifs;
 }

@@ -133,6 +133,7 @@ conf_put_router(
 	conf_put(o, "\n");
 	put_slots(o, c, r);
 	put_password(o, r);
+	conf_put_hmac(o, c, r);
 	for (unsigned i = 0; i < r->n_unicast; i++) {
 		conf_put(o, "\tunicast ");
 		put_addr(o, r->unicast[i], r->family);

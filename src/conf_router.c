@@ -404,6 +404,7 @@ conf_parse_router(struct conf_parser *p)
 	    {CONF_KW_PREEMPT, parse_preempt, false, false},
 	    {CONF_KW_START, parse_start, false, false},
 	    {CONF_KW_PASSWORD, parse_password, false, false},
+	    {CONF_KW_HMAC, conf_parse_hmac, false, true},
 	    {CONF_KW_SOURCE, parse_source, true, false},
 	    {CONF_KW_UNICAST, parse_unicast, true, false},
 	    {CONF_KW_CHECKSUM, parse_checksum, false, false},

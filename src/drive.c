@@ -57,6 +57,21 @@ keep_text(struct nd_event *e, char keep[DRIVE_QUEUE_TEXT])
 	*text = (*text)[0] != '\0' ? keep : "";
 }
 
+/* By both clocks, the wall's only if something is signed with it. */
+static void
+step_now(struct drive *d, struct nd_event *e)
+{
+	struct timespec wall;
+
+	e->now = drive_now();
+	if (d->wall) {
+		clock_gettime(CLOCK_REALTIME, &wall);
+		e->wall_us = (uint64_t)wall.tv_sec * 1000000 +
+			     (uint64_t)wall.tv_nsec / 1000;
+	}
+	nd_step(d->nd, e);
+}
+
 /*
  * A driver that answers from inside of an order would step the node again in
  * the middle of a step: such events wait until it is over.
@@ -83,16 +98,14 @@ drive_step(struct drive *d, struct nd_event *e)
 	}
 	d->stepping = true;
 	log_hold();
-	e->now = drive_now();
-	nd_step(d->nd, e);
+	step_now(d, e);
 	while (d->queue_used > 0) {
 		struct nd_event now = d->queue[d->queue_head];
 
 		d->queue_head = (d->queue_head + 1) % DRIVE_QUEUE;
 		d->queue_used--;
 		keep_text(&now, text);
-		now.now = drive_now();
-		nd_step(d->nd, &now);
+		step_now(d, &now);
 	}
 	d->stepping = false;
 	/* Neighbours wait for that, nobody for the lines. */
@@ -582,6 +595,7 @@ drive_new(struct conf *conf, const struct drive_options *o)
 	if (d == NULL || (d->status = calloc(1, sizeof(*d->status))) == NULL)
 		fatal("daemon");
 	d->conf = conf;
+	d->wall = conf->n_hmac_keys > 0;
 	d->o = *o;
 	d->me = who_am_i(d);
 	if (d->me == NULL)

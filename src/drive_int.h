@@ -144,6 +144,7 @@ struct drive {
 	monotime_t open_until; /* again, until then */
 
 	bool stepping, begun;
+	bool wall; /* there is, or was, a router with hmac */
 	struct sf_record record;
 	bool record_set;
 	uint64_t seed, incarnation;

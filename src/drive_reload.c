@@ -82,6 +82,8 @@ apply_routers(struct drive *d, const struct conf *from, char *text, size_t size)
 	e.u.reload.tracks = old->tracks;
 	e.u.reload.n_tracks = old->n_tracks;
 	e.u.reload.vr = vr;
+	/* One that loses its keys signs its last word yet. */
+	d->wall = d->wall || from->n_hmac_keys > 0;
 	drive_step(d, &e);
 	drive_vr_drain(d);
 	drive_vr_tracks(d);
@@ -99,7 +101,7 @@ apply(struct conf *to, const struct conf *from)
 	to->digest = from->digest;
 }
 
-/* Reads the file and its passwords; 0, or -1 and what is wrong. */
+/* Reads the file, its passwords and keys; 0, or -1 and what is wrong. */
 static int
 load(const struct drive *d, struct conf *new, char *text, size_t size)
 {
@@ -112,8 +114,8 @@ load(const struct drive *d, struct conf *new, char *text, size_t size)
 	}
 	if (drive_vr_passwords(new) < 0) {
 		snprintf(text, size,
-		    "a password file cannot be read, the running configuration "
-		    "stays: see had's log");
+		    "a password file or the file of a key cannot be read, the "
+		    "running configuration stays: see had's log");
 		return -1;
 	}
 	return 0;
@@ -123,7 +125,7 @@ load(const struct drive *d, struct conf *new, char *text, size_t size)
 static void
 cut(struct conf *c)
 {
-	c->n_addresses = c->n_routers = c->n_tracks = 0;
+	c->n_addresses = c->n_routers = c->n_tracks = c->n_hmac_keys = 0;
 }
 
 /* flat becomes new but for what can be applied, old what it was. */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "drive_int.h"
+#include "hmac_file.h"
 #include "log.h"
 
 static void
@@ -413,7 +414,25 @@ drive_vr_tidy(struct drive *d)
 	drive_vr_drain(d);
 }
 
-/* The file of each router's password, into the configuration. */
+static int
+read_hmac_keys(struct conf *c)
+{
+	char why[512];
+
+	for (uint16_t i = 0; i < c->n_hmac_keys; i++) {
+		struct conf_hmac_key *k = &c->hmac_keys[i];
+
+		if (k->file[0] == '\0' ||
+		    hmac_file_read(k, why, sizeof(why)) == 0)
+			continue;
+		log_warnx("router %s: key %u: file %s",
+		    c->routers[k->router].name, k->id, why);
+		return -1;
+	}
+	return 0;
+}
+
+/* The files of each router's password and keys, into the configuration. */
 int
 drive_vr_passwords(struct conf *c)
 {
@@ -446,7 +465,7 @@ drive_vr_passwords(struct conf *c)
 		    r->password, sizeof(r->password), "%.*s", (int)most, line);
 		explicit_bzero(line, sizeof(line));
 	}
-	return 0;
+	return read_hmac_keys(c);
 }
 
 void

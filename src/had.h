@@ -77,6 +77,7 @@ enum {
 	HAD_ROUTER_PEERS_MAX = 8, /* unicast */
 	HAD_ROUTER_IFS_MAX = 64, /* interfaces of virtual routers */
 	HAD_TRACKS_MAX = 128,
+	HAD_HMAC_KEYS_MAX = 512, /* of all virtual routers */
 	HAD_PASSWORD_MAX = 24, /* CARP: 20 bytes; VRRPv2: 8 */
 	HAD_VALUE_MAX = 256,
 	HAD_NAME_MAX = 32, /* bytes, the terminating NUL included */

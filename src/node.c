@@ -601,6 +601,7 @@ nd_step(struct nd *nd, const struct nd_event *e)
 	ASSERT(nd->started == (e->type != ND_EV_START));
 	nd->stepping = true;
 	nd->now = e->now;
+	nd->wall_us = e->wall_us;
 	if (e->type == ND_EV_VR_RELOAD)
 		nd_vr_swap(nd, e);
 	if (nd->started) {

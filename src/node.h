@@ -115,6 +115,11 @@ struct nd_packet {
 struct nd_event {
 	enum nd_ev type;
 	monotime_t now;
+	/*
+	 * The wall clock, in microseconds since 1970, if there is a router
+	 * with hmac; it may go back.
+	 */
+	uint64_t wall_us;
 	bool elected; /* VIP: LEASED and FLUSHED of the elected addresses */
 	bool shared; /* VIP: the same of the shared ones */
 	/* UP, LOST, REFUSED, KERNEL_ALIVE, MSG; ADVERT: 0 = not known */

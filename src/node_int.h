@@ -112,6 +112,7 @@ struct nd {
 	const struct conf_node *me; /* borrowed */
 	bool stepping, started;
 	monotime_t now, stepped; /* of this step; of the one before */
+	uint64_t wall_us; /* of this step */
 	uint64_t seed, incarnation, epoch;
 
 	struct mb *member; /* owned, as all cores */

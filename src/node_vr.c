@@ -527,6 +527,8 @@ new_routers(struct nd_vr *v, const struct conf *c)
 			r->ifx++;
 		if (!conf_router_elected(rc) && !rc->leaving)
 			v->bound[v->n_bound++] = i;
+		if (!nd_vr_auth_new(r, c, rc))
+			return false;
 		if (rc->proto != CONF_CARP)
 			continue;
 		r->carp = calloc(1, sizeof(*r->carp));
@@ -581,8 +583,10 @@ nd_reload_free(struct nd_vr *v)
 		vr_free(v->core);
 	if (v->vip != NULL)
 		vip_free(v->vip);
-	for (uint16_t i = 0; v->routers != NULL && i < v->n; i++)
+	for (uint16_t i = 0; v->routers != NULL && i < v->n; i++) {
 		free(v->routers[i].carp);
+		free(v->routers[i].auth);
+	}
 	free(v->routers);
 	free(v->confs);
 	free(v);

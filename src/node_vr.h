@@ -14,12 +14,20 @@
 #include "node_int.h"
 #include "vr.h"
 #include "vr_wire.h"
+#include "vrrp_auth.h"
 #include "vrrp_packet.h"
 
 /* CARP: its key and what was heard. */
 struct nd_vr_carp {
 	struct carp_key key;
 	struct carp_replay replay;
+};
+
+/* VRRP with hmac: its keys, and what was sent and heard. */
+struct nd_vr_auth {
+	monotime_t refused_at, skewed_at; /* said last */
+	struct vrrp_auth auth;
+	struct vrrp_auth_key keys[]; /* those of auth */
 };
 
 /* One router, by its number in the configuration. */
@@ -47,9 +55,11 @@ struct nd_vr_router {
 		bool hears;
 	} peer; /* what */
 	struct nd_vr_carp *carp; /* owned; NULL: VRRP */
+	struct nd_vr_auth *auth; /* owned; NULL: no hmac */
 	/*
 	 * Its last packet that was right in all, or (said_here) the frame of
-	 * the last advert from here; said_len 0: none.
+	 * the last advert from here; said_len 0: none.  With hmac there never
+	 * is one: each is signed anew, and none is right twice.
 	 */
 	bool said_here;
 	uint8_t said_len, said[64];
@@ -111,6 +121,19 @@ void nd_vr_mend(struct nd *);
 
 /* node_vr_event.c */
 void nd_vr_links(struct nd *, uint16_t ifx);
+
+/* node_vr_auth.c: hmac */
+bool nd_vr_auth_new(struct nd_vr_router *, const struct conf *,
+    const struct conf_router *); /* false: no memory */
+/* After a reload: goes on where old was; leaves: with the keys of old. */
+void nd_vr_auth_adopt(
+    struct nd_vr_router *, struct nd_vr_router *old, bool leaves);
+/* The trailer of its next advert; NULL: it is not signed. */
+const uint8_t *nd_vr_auth_sign(const struct nd *, struct nd_vr_router *,
+    const struct vrrp_packet *, uint8_t trailer[VRRP_TRAILER_LEN]);
+/* Is it to be believed?  What is wrong is said now and then. */
+enum vrrp_reject nd_vr_auth_check(
+    struct nd *, struct nd_vr_router *, const struct vrrp_packet *);
 
 /* node_vr_adv.c: adverts */
 void nd_vr_send(struct nd *, uint16_t id, const struct vr_advert *);

@@ -83,7 +83,7 @@ remember(struct nd_vr_router *r, bool here, const uint8_t *bytes, size_t len,
     const struct vr_advert *a)
 {
 	r->said_len = 0;
-	if (len > sizeof(r->said))
+	if (len > sizeof(r->said) || r->auth != NULL)
 		return;
 	memcpy(r->said, bytes, len);
 	r->said_len = (uint8_t)len;
@@ -111,8 +111,9 @@ send_vrrp(struct nd *nd, struct nd_vr_router *r, const struct vr_advert *a)
 	static const uint8_t unknown_mac[6];
 	const struct conf_router *c = nd_vr_conf(nd, r);
 	uint8_t frame[ADV_HEAD_MAX + VRRP_HEAD_LEN + VRRP_AUTH_LEN +
-		      16 * HAD_ROUTER_ADDRESSES_MAX];
+		      16 * HAD_ROUTER_ADDRESSES_MAX + VRRP_TRAILER_LEN];
 	uint8_t addrs[16 * HAD_ROUTER_ADDRESSES_MAX];
+	uint8_t trailer[VRRP_TRAILER_LEN];
 	struct vrrp_packet p;
 	size_t len;
 
@@ -125,6 +126,7 @@ send_vrrp(struct nd *nd, struct nd_vr_router *r, const struct vr_advert *a)
 	put_auth(c, &p.auth_type, p.auth);
 	p.naddr = put_addrs(nd, c, addrs);
 	p.addrs = addrs;
+	p.trailer = nd_vr_auth_sign(nd, r, &p, trailer);
 	if (c->n_unicast == 0) {
 		len = vrrp_encode_frame(frame, sizeof(frame), &p);
 		nd->ops->vr_send(nd->ctx, r->ifx, frame, len, false);
@@ -229,7 +231,8 @@ meant(struct nd *nd, uint16_t ifx, uint8_t family, uint8_t vrid, bool carp,
 
 /*
  * What was found right is right again as long as nothing changes that it was
- * compared with (nd_vr_config).  CARP never says the same twice.
+ * compared with (nd_vr_config).  CARP never says the same twice, nor does who
+ * signs; of a router with hmac nothing is kept (remember).
  */
 static bool
 said_before(struct nd *nd, uint16_t ifx, const struct nd_packet *b)
@@ -263,7 +266,8 @@ got_vrrp(struct nd *nd, uint16_t ifx, const uint8_t *bytes, size_t len)
 	struct vrrp_expect x;
 	struct vrrp_packet p;
 	struct nd_vr_router *r;
-	enum vrrp_reject why;
+	enum vrrp_reject why, hmac;
+	bool counted;
 
 	memset(&p, 0, sizeof(p));
 	why = vrrp_decode_ip(&p, bytes, len);
@@ -279,19 +283,28 @@ got_vrrp(struct nd *nd, uint16_t ifx, const uint8_t *bytes, size_t len)
 	    .own = vr_router_conf(nd->vr->core, r->id)->own_addr,
 	    .addrs = addrs,
 	    .naddr = put_addrs(nd, c, addrs),
+	    .trailer = r->auth != NULL,
 	};
 	put_auth(c, &x.auth_type, x.auth);
 	why = vrrp_check(&p, &x);
-	if (why != VRRP_OK)
-		rejected(nd, r->id, (uint8_t)why);
 	/*
 	 * RFC 3768 drops what has other addresses, RFC 9568 only counts it: so
 	 * the addresses of a router can be changed on one machine after the
 	 * other, and never both of them take those that stay.
 	 */
-	if (why != VRRP_OK &&
-	    !(why == VRRP_R_ADDRESSES && c->proto == CONF_VRRP3))
+	counted = why == VRRP_R_ADDRESSES && c->proto == CONF_VRRP3;
+	if (why != VRRP_OK && !counted) {
+		rejected(nd, r->id, (uint8_t)why);
 		return;
+	}
+	/* Last: what is wrong elsewhere is not remembered as heard. */
+	hmac = nd_vr_auth_check(nd, r, &p);
+	if (hmac != VRRP_OK) {
+		rejected(nd, r->id, (uint8_t)hmac);
+		return;
+	}
+	if (counted)
+		rejected(nd, r->id, (uint8_t)why);
 	memcpy(a.src, p.f.src, sizeof(a.src));
 	a.csum = p.sum == VRRP_SUM_PSEUDO ? VR_CSUM_PSEUDO : VR_CSUM_PLAIN;
 	a.priority = p.priority;

@@ -50,7 +50,7 @@ number_tracks(struct nd *nd, const struct conf_track *old, uint16_t n_old)
 
 /* What was known of the routers and interfaces that stay. */
 static void
-adopt(struct nd_vr *v, struct nd_vr *old)
+adopt(const struct nd *nd, struct nd_vr *v, struct nd_vr *old)
 {
 	uint16_t n = old->n < v->n ? old->n : v->n;
 
@@ -59,15 +59,17 @@ adopt(struct nd_vr *v, struct nd_vr *old)
 	old->core = NULL;
 	vip_adopt(v->vip, old->vip);
 	for (uint16_t i = 0; i < n; i++) {
-		struct nd_vr_carp *fresh = v->routers[i].carp;
-		uint16_t ifx = v->routers[i].ifx;
+		struct nd_vr_router fresh = v->routers[i];
 
 		if (old->routers[i].id == VR_NONE)
 			continue;
 		v->routers[i] = old->routers[i];
 		v->routers[i].said_len = 0; /* of what was configured */
-		ASSERT(v->routers[i].ifx == ifx);
-		old->routers[i].carp = fresh;
+		ASSERT(v->routers[i].ifx == fresh.ifx);
+		old->routers[i].carp = fresh.carp;
+		old->routers[i].auth = fresh.auth;
+		nd_vr_auth_adopt(&v->routers[i], &old->routers[i],
+		    nd->conf->routers[i].leaving);
 	}
 	memcpy(v->facts, old->facts, sizeof(v->facts));
 	memcpy(v->link_told, old->link_told, sizeof(v->link_told));
@@ -194,7 +196,7 @@ nd_vr_swap(struct nd *nd, const struct nd_event *e)
 	if (old == NULL)
 		return;
 	nd->vr = v;
-	adopt(v, old);
+	adopt(nd, v, old);
 	nd_reload_free(old);
 	number_tracks(nd, e->u.reload.tracks, e->u.reload.n_tracks);
 }

@@ -152,6 +152,8 @@ forget_layout(struct conf *c)
 		c->routers[i].line = c->routers[i].col = 0;
 	for (i = 0; i < c->n_tracks; i++)
 		c->tracks[i].line = c->tracks[i].col = 0;
+	for (i = 0; i < c->n_hmac_keys; i++)
+		c->hmac_keys[i].line = c->hmac_keys[i].col = 0;
 	for (i = 0; i < c->n_services; i++) {
 		c->services[i].line = c->services[i].col = 0;
 		for (j = 0; j < c->services[i].n_steps; j++) {
