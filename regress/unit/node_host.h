@@ -54,6 +54,7 @@ struct host {
 	bool deaf, cut; /* the LAN: it hears nothing, nothing leaves it */
 	bool mute; /* no driver answers */
 	bool done;
+	int64_t wall_us; /* its wall clock is so far ahead of the time */
 	/* After each step: what must hold at any time; NULL: nothing. */
 	void (*look)(const struct host *);
 };
@@ -81,6 +82,7 @@ static inline void
 step(struct host *h, struct nd_event *e)
 {
 	e->now = *h->now;
+	e->wall_us = (uint64_t)(h->now->us + h->wall_us);
 	nd_step(h->nd, e);
 	if (h->look != NULL)
 		h->look(h);
