@@ -60,6 +60,7 @@ void
 vip_set_state(
     struct vip *v, struct vip_a *a, enum vip_state to, const char *why)
 {
+	bool quiet = a->looking && (to == VIP_REMOVING || to == VIP_OFF);
 	char text[192];
 
 	ASSERT(to < VIP_STATE_N && to != a->state);
@@ -74,7 +75,8 @@ vip_set_state(
 		vip_set_add(&v->active, a->id);
 	a->state = to;
 	a->since = v->now;
-	vip_note(v, a, HAD_INFO, "", text);
+	a->looking = a->looking && to == VIP_REMOVING;
+	vip_note(v, a, quiet ? HAD_DEBUG : HAD_INFO, "", text);
 }
 
 static bool

@@ -117,6 +117,7 @@ c_start(struct vip *v, struct vip_a *a, const struct vip_event *ev,
 	if (a->conf.family == 0 || !a->fresh)
 		return a->state;
 	a->fresh = false;
+	a->looking = true;
 	v->ops->addr_del(v->ctx, a->id);
 	*why = "looking for leftovers";
 	return VIP_REMOVING;
@@ -270,6 +271,7 @@ c_removed(struct vip *v, struct vip_a *a, const struct vip_event *ev,
 	a->present = false;
 	a->retry_at = MT_NEVER;
 	addr_done(v, a, true, "released");
+	a->looking = a->looking && !ev->u.result.found;
 	*why = ev->u.result.found ? "removed" : "was not on any interface";
 	return VIP_OFF;
 }

@@ -18,23 +18,24 @@ struct vip_gap {
 
 struct vip_a {
 	struct vip_addr_conf conf;
+	bool present, carrier;
+	bool fresh; /* START has not looked after it */
+	bool looking; /* it does: of interest only if it finds something */
+	bool hurry; /* CLOSING: as soon as it is silent */
+	uint8_t tries; /* OPENING: refusals of the guard */
+	uint8_t announce_next; /* index in announce_ms */
 	uint16_t id;
 	enum vip_state state;
 	monotime_t since;
-	bool present, carrier;
-	bool fresh; /* START has not looked after it */
 	uint64_t token; /* whom done is owed; 0: nobody */
-	bool hurry; /* CLOSING: as soon as it is silent */
 	/*
 	 * OPENING, CLOSING: the lease op whose success ends the state;
 	 * VIP_NOT_ASKED until it is issued.
 	 */
 	uint64_t seq;
-	uint8_t tries; /* OPENING: refusals of the guard */
 	monotime_t retry_at; /* repeat what is due; MT_NEVER */
 	monotime_t announce_at; /* ACTIVE: next one; MT_NEVER */
 	monotime_t announce_base;
-	uint8_t announce_next; /* index in announce_ms */
 	struct vip_gap repair, defend;
 	uint64_t announced, conflicts, stripped;
 	char error[64];

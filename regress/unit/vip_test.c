@@ -116,8 +116,9 @@ o_note(void *ctx, enum had_level level, const char *rule, const char *object,
 {
 	size_t used = strlen(notes);
 
-	(void)ctx, (void)level, (void)rule;
-	snprintf(notes + used, sizeof(notes) - used, "%s: %s\n", object, text);
+	(void)ctx, (void)rule;
+	snprintf(notes + used, sizeof(notes) - used, "%s%s: %s\n",
+	    level == HAD_DEBUG ? "debug: " : "", object, text);
 }
 
 static const struct vip_ops ops = {
@@ -285,11 +286,22 @@ test_start_removes_leftovers(void **state)
 	removed(1, WEB, true, NULL);
 	removed(1, DB, false, NULL);
 	expect("");
-	noted("address web: REMOVING -> OFF: removed\n"
-	      "address db: REMOVING -> OFF: was not on any interface");
+	/* That nothing was found is of no interest. */
+	assert_string_equal(notes,
+	    "debug: address web: OFF -> REMOVING: looking for leftovers\n"
+	    "debug: address db: OFF -> REMOVING: looking for leftovers\n"
+	    "address web: REMOVING -> OFF: removed\n"
+	    "debug: address db: REMOVING -> OFF: was not on any interface\n");
 	/* With nothing open, a heartbeat costs nothing. */
 	beat(20);
 	expect("");
+	/* But it is of an address that was taken. */
+	web_up();
+	release(1010, WEB, 8);
+	leased(1010, NULL);
+	removed(1011, WEB, false, NULL);
+	noted("\naddress web: REMOVING -> OFF: was not on any interface");
+	out[0] = '\0';
 }
 
 static void
