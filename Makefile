@@ -54,6 +54,7 @@ CODEC := \
 	src/import_keepalived.c \
 	src/import_keepalived_address.c \
 	src/import_keepalived_build.c \
+	src/import_keepalived_hmac.c \
 	src/import_keepalived_instance.c \
 	src/import_keepalived_track.c \
 	src/import_keepalived_use.c \
@@ -206,6 +207,7 @@ DRIVER := \
 	sctp/seal_tls.c \
 	vip/vip_addr.c \
 	vip/vip_guard.c \
+	vip/vip_guard_claim.c \
 	vip/vip_guard_msg.c \
 	vip/vip_guard_nft.c \
 	vip/vip_guard_share.c \

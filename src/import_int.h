@@ -50,6 +50,17 @@ struct imp_addr {
 	char ifname[16]; /* "" = the instance's */
 };
 
+/* auth_hmac */
+struct imp_hmac {
+	int line, window_line;
+	enum conf_hmac_mode mode; /* NONE: there is none, or it was left out */
+	bool monotonic;
+	bool broken; /* something of it cannot be converted */
+	uint8_t active, n_keys; /* 0: not given */
+	uint16_t window_s; /* 0: not given */
+	struct conf_hmac_key keys[CONF_HMAC_KEYS_MAX];
+};
+
 struct imp_instance {
 	char name[IMP_TEXT_MAX];
 	int line;
@@ -62,6 +73,7 @@ struct imp_instance {
 	bool auth_ah;
 	char password[HAD_PASSWORD_MAX];
 	int auth_line; /* 0: none */
+	struct imp_hmac hmac;
 	uint8_t source[16], source_family; /* 0: none */
 	int source_line;
 	uint8_t peers[HAD_ROUTER_PEERS_MAX][16];
@@ -178,6 +190,12 @@ void imp_track_interface(struct import *, const struct imp_stmt *);
 void imp_track_script(struct import *, const struct imp_stmt *);
 void imp_track_file(struct import *, const struct imp_stmt *);
 void imp_track_process(struct import *, const struct imp_stmt *);
+
+/* import_keepalived_hmac.c */
+void imp_hmac(struct import *, const struct imp_stmt *);
+/* That of its instance, to a router that has its place in the list. */
+void imp_set_hmac(
+    struct import *, const struct imp_instance *, struct conf_router *);
 
 /* import_keepalived_track.c */
 void imp_script(struct import *, const struct imp_stmt *);

@@ -130,8 +130,8 @@ set_password(
 		strlcpy(r->password, in->password, sizeof(r->password));
 	else
 		imp_tell(im, in->auth_line, "auth_pass",
-		    "left out: version 3 of VRRP has no authentication; "
-		    "keepalived ignores it, too");
+		    "left out: version 3 of VRRP has no password; keepalived "
+		    "ignores it, too");
 }
 
 static void
@@ -337,6 +337,7 @@ add_router(struct import *im, struct imp_instance *in, const struct imp_addr *a,
 	r->virtual_mac = in->vmac;
 	r->no_accept = in->no_accept || (strict && !in->accept);
 	set_password(im, in, r);
+	imp_set_hmac(im, in, r);
 	set_preempt(im, in, r);
 	set_peers(in, r);
 	c->n_routers++;

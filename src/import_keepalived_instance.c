@@ -326,6 +326,7 @@ static const struct imp_row rows[] = {
     {"mcast_src_ip", on_source, false, NULL},
     {"unicast_peer", on_peers, true, NULL},
     {"authentication", on_authentication, true, NULL},
+    {"auth_hmac", imp_hmac, true, NULL},
     {"virtual_ipaddress", on_addresses, true, NULL},
     {"virtual_ipaddress_excluded", on_addresses, true, NULL},
     {"track_interface", imp_track_interface, true, NULL},

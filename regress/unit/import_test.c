@@ -221,6 +221,36 @@ lines_with(const char *text, const char *what)
 	return n;
 }
 
+/* Who gets no keys is told: it will sign nothing. */
+static void
+limit_of_keys(void **state)
+{
+	struct run *r = run_new();
+	char *text = calloc(1, TEXT_MAX);
+
+	(void)state;
+	assert_non_null(text);
+	for (unsigned i = 0; i < 66; i++) {
+		add(text,
+		    "vrrp_instance v%u {\ninterface eth0\n"
+		    "virtual_router_id %u\nvirtual_ipaddress {\n10.0.0.%u\n}\n"
+		    "auth_hmac {\nactive_key 1\n",
+		    i, i + 1, i + 1);
+		for (unsigned k = 1; k <= 8; k++)
+			add(text, "key %u file:/k\n", k);
+		add(text, "}\n}\n");
+	}
+	convert(r, "keys", text, strlen(text));
+	assert_int_equal(r->rc, 0);
+	assert_int_equal(r->c->n_routers, 66);
+	assert_int_equal(r->c->n_hmac_keys, HAD_HMAC_KEYS_MAX);
+	assert_int_equal(lines_with(r->told, "at most 512 keys"), 2);
+	assert_int_equal(r->c->routers[63].hmac.mode, CONF_HMAC_ENFORCE);
+	assert_int_equal(r->c->routers[64].hmac.mode, CONF_HMAC_NONE);
+	free(text);
+	run_free(r);
+}
+
 /* What had cannot have as many of as keepalived is named, each. */
 static void
 limits(void **state)
@@ -311,6 +341,7 @@ main(void)
 	    cmocka_unit_test(truncated),
 	    cmocka_unit_test(mutated),
 	    cmocka_unit_test(limits),
+	    cmocka_unit_test(limit_of_keys),
 	    cmocka_unit_test(short_list),
 	    cmocka_unit_test(nul_byte),
 	};
