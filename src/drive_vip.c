@@ -11,6 +11,7 @@
 
 #include "drive_int.h"
 #include "log.h"
+#include "vip_guard_claim.h"
 
 static void
 cb_stripped(void *ctx, uint16_t id)
@@ -236,44 +237,80 @@ drive_vip_remake(struct drive *d, char *err, size_t size)
 	return r;
 }
 
+static void
+text_of(const struct vip_swept *s, char text[INET6_ADDRSTRLEN])
+{
+	inet_ntop(s->family == 4 ? AF_INET : AF_INET6, s->bytes, text,
+	    INET6_ADDRSTRLEN);
+}
+
+static void
+say_swept(const struct vip_swept *s)
+{
+	char text[INET6_ADDRSTRLEN];
+
+	text_of(s, text);
+	log_warnx("addresses: %s/%u was left by a daemon whose file had it, "
+		  "this file has not: removed",
+	    text, s->prefix);
+}
+
+/* Whoever put them there is dead, or nothing is done. */
+static int
+sweep_those(const struct vip_swept *left, int n, char *err, size_t size)
+{
+	char text[INET6_ADDRSTRLEN], why[160];
+	struct vip_guard_claim *claim = vip_guard_claim(why, sizeof(why));
+	int r;
+
+	if (claim == NULL) {
+		text_of(&left[0], text);
+		snprintf(err, size,
+		    "%s/%u was put there by a had and is not in this file, "
+		    "and it is not removed: %s",
+		    text, left[0].prefix, why);
+		return -1;
+	}
+	r = vip_sweep(left, (size_t)n);
+	if (r < 0)
+		snprintf(err, size, "leftovers: %s", strerror(errno));
+	vip_guard_unclaim(claim);
+	for (int i = 0; r == 0 && i < n; i++)
+		say_swept(&left[i]);
+	return r;
+}
+
 /*
  * What an earlier daemon left and nobody knows any more goes before the new
  * guards open it.
  */
 static int
-sweep(const struct all_addrs *l)
+sweep(const struct all_addrs *l, char *err, size_t size)
 {
-	struct vip_swept swept[64];
+	struct vip_swept left[64];
 	int n;
 
 	do {
-		n = vip_sweep(l->all, l->n, swept, NITEMS(swept));
-		for (int i = 0; i < n; i++) {
-			char text[INET6_ADDRSTRLEN];
-
-			inet_ntop(swept[i].family == 4 ? AF_INET : AF_INET6,
-			    swept[i].bytes, text, sizeof(text));
-			log_warnx("addresses: %s/%u was left by a daemon whose "
-				  "file had it, this file has not: removed",
-			    text, swept[i].prefix);
-		}
-	} while (n == NITEMS(swept));
-	return n;
+		n = vip_sweep_find(l->all, l->n, left, NITEMS(left));
+		if (n < 0)
+			snprintf(err, size, "leftovers: %s", strerror(errno));
+		if (n < 0 || (n > 0 && sweep_those(left, n, err, size) < 0))
+			return -1;
+	} while (n == NITEMS(left));
+	return 0;
 }
 
 int
 drive_vip_new(struct drive *d)
 {
 	struct all_addrs *l = calloc(1, sizeof(*l));
-	char err[256] = "";
+	char err[320] = "no memory";
 	int r = -1;
 
 	if (l != NULL) {
 		fill(d, l);
-		if (sweep(l) < 0)
-			snprintf(
-			    err, sizeof(err), "leftovers: %s", strerror(errno));
-		else
+		r = sweep(l, err, sizeof(err));
+		if (r == 0)
 			r = make(d, l, err, sizeof(err));
 	}
 	free(l);

@@ -16,11 +16,16 @@
 
 enum { BUF_SIZE = 32768, DUMP_TRIES = 5 };
 
-struct sweep {
+struct find {
 	const struct vip_addr_conf *addrs; /* borrowed */
 	uint16_t n;
-	struct vip_swept *swept; /* borrowed */
+	struct vip_swept *list; /* borrowed */
 	size_t size, found;
+};
+
+struct removal {
+	const struct vip_swept *list; /* borrowed */
+	size_t n;
 };
 
 static size_t
@@ -30,11 +35,11 @@ len_of(uint8_t family)
 }
 
 static bool
-configured(const struct sweep *s, const struct vip_swept *a)
+configured(const struct find *f, const struct vip_swept *a)
 {
-	for (uint16_t i = 0; i < s->n; i++)
-		if (s->addrs[i].family == a->family &&
-		    memcmp(s->addrs[i].bytes, a->bytes, len_of(a->family)) == 0)
+	for (uint16_t i = 0; i < f->n; i++)
+		if (f->addrs[i].family == a->family &&
+		    memcmp(f->addrs[i].bytes, a->bytes, len_of(a->family)) == 0)
 			return true;
 	return false;
 }
@@ -75,11 +80,11 @@ is_ours(const struct nlmsghdr *nlh, struct vip_swept *a)
 static int
 heard(const struct nlmsghdr *nlh, void *data)
 {
-	struct sweep *s = data;
+	struct find *f = data;
 	struct vip_swept a;
 
-	if (s->found < s->size && is_ours(nlh, &a) && !configured(s, &a))
-		s->swept[s->found++] = a;
+	if (f->found < f->size && is_ours(nlh, &a) && !configured(f, &a))
+		f->list[f->found++] = a;
 	return MNL_CB_OK;
 }
 
@@ -104,8 +109,9 @@ talk(struct mnl_socket *nl, struct nlmsghdr *nlh, char *buf, mnl_cb_t cb,
 }
 
 static int
-find(struct mnl_socket *nl, char *buf, struct sweep *s)
+find(struct mnl_socket *nl, char *buf, void *arg)
 {
+	struct find *f = arg;
 	int r = -1;
 
 	/* Again if something changed meanwhile. */
@@ -116,8 +122,8 @@ find(struct mnl_socket *nl, char *buf, struct sweep *s)
 		nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
 		nlh->nlmsg_seq = i;
 		mnl_nlmsg_put_extra_header(nlh, sizeof(struct ifaddrmsg));
-		s->found = 0;
-		r = talk(nl, nlh, buf, heard, s);
+		f->found = 0;
+		r = talk(nl, nlh, buf, heard, f);
 		if (r < 0 && errno != EINTR)
 			break;
 	}
@@ -146,33 +152,49 @@ remove_one(struct mnl_socket *nl, char *buf, const struct vip_swept *a)
 }
 
 static int
-sweep(struct mnl_socket *nl, char *buf, struct sweep *s)
+remove_all(struct mnl_socket *nl, char *buf, void *arg)
 {
-	if (mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) < 0 ||
-	    find(nl, buf, s) < 0)
-		return -1;
-	for (size_t i = 0; i < s->found; i++)
-		if (remove_one(nl, buf, &s->swept[i]) < 0)
+	const struct removal *r = arg;
+
+	for (size_t i = 0; i < r->n; i++)
+		if (remove_one(nl, buf, &r->list[i]) < 0)
 			return -1;
-	return (int)s->found;
+	return 0;
 }
 
-int
-vip_sweep(const struct vip_addr_conf *addrs, uint16_t n,
-    struct vip_swept *swept, size_t size)
+/* The one thing to do with a socket. */
+static int
+with_socket(int (*fn)(struct mnl_socket *, char *, void *), void *arg)
 {
-	struct sweep s = {.addrs = addrs, .n = n, .swept = swept, .size = size};
 	struct mnl_socket *nl = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
 	char *buf = malloc(BUF_SIZE);
 	int r = -1, saved;
 
-	ASSERT(size > 0);
-	if (nl != NULL && buf != NULL)
-		r = sweep(nl, buf, &s);
+	if (nl != NULL && buf != NULL &&
+	    mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) == 0)
+		r = fn(nl, buf, arg);
 	saved = errno;
 	if (nl != NULL)
 		mnl_socket_close(nl);
 	free(buf);
 	errno = saved;
 	return r;
+}
+
+int
+vip_sweep_find(const struct vip_addr_conf *addrs, uint16_t n,
+    struct vip_swept *found, size_t size)
+{
+	struct find f = {.addrs = addrs, .n = n, .list = found, .size = size};
+
+	ASSERT(size > 0);
+	return with_socket(find, &f) < 0 ? -1 : (int)f.found;
+}
+
+int
+vip_sweep(const struct vip_swept *list, size_t n)
+{
+	struct removal r = {list, n};
+
+	return with_socket(remove_all, &r);
 }

@@ -19,11 +19,15 @@ struct vip_swept {
 };
 
 /*
- * Removes those that bear the mark and are not in addrs (family 0: none).
- * Before a guard is made.  At most size are put into swept.  Returns how many
- * were removed, or -1 and errno.
+ * Those that bear the mark and are not in addrs (family 0: none), at most
+ * size.  Returns how many, or -1 and errno.
  */
-int vip_sweep(const struct vip_addr_conf *addrs, uint16_t n,
-    struct vip_swept *swept, size_t size);
+int vip_sweep_find(const struct vip_addr_conf *addrs, uint16_t n,
+    struct vip_swept *found, size_t size);
+/*
+ * Removes them: before a guard is made, which would not know them, and only if
+ * no other had lives that may have put them there.  0, or -1 and errno.
+ */
+int vip_sweep(const struct vip_swept *, size_t n);
 
 #endif

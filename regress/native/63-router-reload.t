@@ -153,6 +153,43 @@ prober_stop left
 is "$(prober_get left .duplicates)" 0 "left: never two"
 grep -q '192.0.2.95/24 was left by a daemon' "$(had_log alpha)"
 is $? 0 "left: and alpha says so"
+
+# A second had on the same machine, with sockets and a state of its own, by
+# mistake: whatever guard it would have, or none, it removes nothing that the
+# first one put there.
+second() { # name text: its file
+	{
+		printf 'cluster second {\n}\nnode second {\n\tid 1\n}\n'
+		echo "$2"
+	} >"$LAB/second.conf"
+	node_put alpha "$LAB/second.conf" /run/second.conf
+	on alpha timeout 10 "$LAB_BIN/had" -d -f /run/second.conf \
+		-r /run/second -s /run/second-state >"$LAB/log/second.$1.log" 2>&1
+	is $? 69 "second: $1: it ends"
+	grep -qF '192.0.2.90/24 was put there by a had and is not in this file, and it is not removed: table had_lease_vr (another had may own it)' \
+		"$LAB/log/second.$1.log"
+	is $? 0 "second: $1: and says why"
+	check "second: $1: the address is there" on_lan alpha 90
+}
+check "second: alpha has an address" hactl bravo release keep
+check "second: and answers for it" wait_for 2 state_is alpha keep ACTIVE
+before=$(moves)
+node_spawn alpha monitor "$(type -P ip)" monitor address
+prober_start second -m arp -i lan0 192.0.2.90
+second nothing ''
+second router 'address x { 192.0.2.77/24 interface lan0 }
+	router x { vrrp 3 vrid 77; address x }'
+second service 'address x { 192.0.2.77/24 interface lan0 }
+	service x { start { address x } }'
+lab_nap 0.3
+prober_stop second
+is "$(prober_get second .duplicates)" 0 "second: never two"
+at_most "$(prober_get second '.longest_ms | ceil')" 40 "second: silence, in ms"
+is "$(moves)" "$before" "second: no transition"
+node_signal alpha monitor TERM
+is "$(grep -c '192\.0\.2\.' "$LAB/log/alpha.monitor.log")" 0 \
+	"second: no address came or went"
+
 had_stop alpha
 had_stop bravo
 check "stopped: nothing is left" sh -c \
