@@ -26,6 +26,8 @@ struct nd_vr_carp {
 /* VRRP with hmac: its keys, and what was sent and heard. */
 struct nd_vr_auth {
 	monotime_t refused_at, skewed_at; /* said last */
+	/* After a reload: until then old sockets bring what new ones did. */
+	monotime_t twice_until;
 	struct vrrp_auth auth;
 	struct vrrp_auth_key keys[]; /* those of auth */
 };
@@ -126,14 +128,17 @@ void nd_vr_links(struct nd *, uint16_t ifx);
 bool nd_vr_auth_new(struct nd_vr_router *, const struct conf *,
     const struct conf_router *); /* false: no memory */
 /* After a reload: goes on where old was; leaves: with the keys of old. */
-void nd_vr_auth_adopt(
-    struct nd_vr_router *, struct nd_vr_router *old, bool leaves);
+void nd_vr_auth_adopt(const struct nd *, struct nd_vr_router *,
+    struct nd_vr_router *old, bool leaves);
 /* The trailer of its next advert; NULL: it is not signed. */
 const uint8_t *nd_vr_auth_sign(const struct nd *, struct nd_vr_router *,
     const struct vrrp_packet *, uint8_t trailer[VRRP_TRAILER_LEN]);
-/* Is it to be believed?  What is wrong is said now and then. */
-enum vrrp_reject nd_vr_auth_check(
-    struct nd *, struct nd_vr_router *, const struct vrrp_packet *);
+/*
+ * Is it to be believed?  What is wrong is said now and then.  *twice: it is no
+ * replay, a reload brought it twice.
+ */
+enum vrrp_reject nd_vr_auth_check(struct nd *, struct nd_vr_router *,
+    const struct vrrp_packet *, bool *twice);
 
 /* node_vr_adv.c: adverts */
 void nd_vr_send(struct nd *, uint16_t id, const struct vr_advert *);

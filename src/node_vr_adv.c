@@ -267,7 +267,7 @@ got_vrrp(struct nd *nd, uint16_t ifx, const uint8_t *bytes, size_t len)
 	struct vrrp_packet p;
 	struct nd_vr_router *r;
 	enum vrrp_reject why, hmac;
-	bool counted;
+	bool counted, twice;
 
 	memset(&p, 0, sizeof(p));
 	why = vrrp_decode_ip(&p, bytes, len);
@@ -298,9 +298,10 @@ got_vrrp(struct nd *nd, uint16_t ifx, const uint8_t *bytes, size_t len)
 		return;
 	}
 	/* Last: what is wrong elsewhere is not remembered as heard. */
-	hmac = nd_vr_auth_check(nd, r, &p);
+	hmac = nd_vr_auth_check(nd, r, &p, &twice);
 	if (hmac != VRRP_OK) {
-		rejected(nd, r->id, (uint8_t)hmac);
+		if (!twice)
+			rejected(nd, r->id, (uint8_t)hmac);
 		return;
 	}
 	if (counted)

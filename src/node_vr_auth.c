@@ -18,6 +18,9 @@ _Static_assert((int)CONF_HMAC_MAX == (int)VRRP_HMAC_KEY_MAX &&
 /* What is refused, or late, is said so often, for each router. */
 enum { SAY_MS = 10 * 1000 };
 
+/* So long after a reload an advert may come once more, by the old socket. */
+enum { TWICE_MS = 100 };
+
 bool
 nd_vr_auth_new(
     struct nd_vr_router *r, const struct conf *c, const struct conf_router *rc)
@@ -51,10 +54,13 @@ nd_vr_auth_new(
 }
 
 void
-nd_vr_auth_adopt(struct nd_vr_router *r, struct nd_vr_router *old, bool leaves)
+nd_vr_auth_adopt(const struct nd *nd, struct nd_vr_router *r,
+    struct nd_vr_router *old, bool leaves)
 {
 	struct nd_vr_auth *was = r->auth;
 
+	if (was != NULL)
+		was->twice_until = mt_add_ms(nd->now, TWICE_MS);
 	if (leaves)
 		return;
 	r->auth = old->auth;
@@ -63,6 +69,7 @@ nd_vr_auth_adopt(struct nd_vr_router *r, struct nd_vr_router *old, bool leaves)
 		vrrp_auth_adopt(&r->auth->auth, &was->auth);
 		r->auth->refused_at = was->refused_at;
 		r->auth->skewed_at = was->skewed_at;
+		r->auth->twice_until = was->twice_until;
 	}
 }
 
@@ -106,42 +113,63 @@ say(struct nd *nd, const struct nd_vr_router *r, const struct vrrp_packet *p,
 	nd_note(nd, HAD_WARN, "", object, text);
 }
 
-enum vrrp_reject
-nd_vr_auth_check(
-    struct nd *nd, struct nd_vr_router *r, const struct vrrp_packet *p)
+/* Why it was refused. */
+static void
+say_refused(struct nd *nd, const struct nd_vr_router *r,
+    const struct vrrp_packet *p, enum vrrp_reject why, int64_t ahead)
 {
-	struct nd_vr_auth *v = r->auth;
 	char text[160];
-	enum vrrp_reject why;
-	int64_t ahead;
-	int32_t by;
 
-	if (v == NULL)
-		return VRRP_OK;
-	why = vrrp_auth_check(&v->auth, p, vrrp_auth_clock(nd->wall_us), &by);
-	ahead = by;
-	if (why != VRRP_OK && may_say(nd, &v->refused_at)) {
+	if (why == VRRP_R_HMAC_STALE)
+		snprintf(text, sizeof(text),
+		    "refused: hmac-stale: its clock is %" PRId64
+		    " s %s this one's, or it was sent then; the window is %u s",
+		    ahead < 0 ? -ahead : ahead,
+		    ahead < 0 ? "behind" : "ahead of", r->auth->auth.window_s);
+	else
 		snprintf(
 		    text, sizeof(text), "refused: %s", vrrp_reject_name(why));
-		if (why == VRRP_R_HMAC_STALE)
-			snprintf(text, sizeof(text),
-			    "refused: hmac-stale: its clock is %" PRId64
-			    " s %s this one's, or it was sent then; the window "
-			    "is %u s",
-			    ahead < 0 ? -ahead : ahead,
-			    ahead < 0 ? "behind" : "ahead of",
-			    v->auth.window_s);
-		say(nd, r, p, text);
-	}
-	if (why == VRRP_OK && !v->auth.monotonic &&
-	    (ahead < 0 ? -ahead : ahead) * 2 > v->auth.window_s &&
-	    may_say(nd, &v->skewed_at)) {
-		snprintf(text, sizeof(text),
-		    "its clock is %" PRId64 " s %s this one's; with more than "
-		    "%u s it will be refused: synchronize the clocks",
-		    ahead < 0 ? -ahead : ahead,
-		    ahead < 0 ? "behind" : "ahead of", v->auth.window_s);
-		say(nd, r, p, text);
-	}
+	say(nd, r, p, text);
+}
+
+/* It was believed, but a little more and it will not be. */
+static void
+say_skewed(struct nd *nd, const struct nd_vr_router *r,
+    const struct vrrp_packet *p, int64_t ahead)
+{
+	char text[160];
+
+	snprintf(text, sizeof(text),
+	    "its clock is %" PRId64 " s %s this one's; with more than %u s it "
+	    "will be refused: synchronize the clocks",
+	    ahead < 0 ? -ahead : ahead, ahead < 0 ? "behind" : "ahead of",
+	    r->auth->auth.window_s);
+	say(nd, r, p, text);
+}
+
+enum vrrp_reject
+nd_vr_auth_check(struct nd *nd, struct nd_vr_router *r,
+    const struct vrrp_packet *p, bool *twice)
+{
+	struct nd_vr_auth *v = r->auth;
+	enum vrrp_reject why;
+	int32_t ahead;
+
+	*twice = false;
+	if (v == NULL)
+		return VRRP_OK;
+	why =
+	    vrrp_auth_check(&v->auth, p, vrrp_auth_clock(nd->wall_us), &ahead);
+	*twice = why == VRRP_R_HMAC_REPLAY &&
+		 mt_before(nd->now, v->twice_until) &&
+		 vrrp_auth_is_last(&v->auth, p);
+	if (why != VRRP_OK) {
+		if (!*twice && may_say(nd, &v->refused_at))
+			say_refused(nd, r, p, why, ahead);
+	} else if (!v->auth.monotonic &&
+		   (ahead < 0 ? -(int64_t)ahead : ahead) * 2 >
+		       v->auth.window_s &&
+		   may_say(nd, &v->skewed_at))
+		say_skewed(nd, r, p, ahead);
 	return why;
 }

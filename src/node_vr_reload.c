@@ -68,7 +68,7 @@ adopt(const struct nd *nd, struct nd_vr *v, struct nd_vr *old)
 		ASSERT(v->routers[i].ifx == fresh.ifx);
 		old->routers[i].carp = fresh.carp;
 		old->routers[i].auth = fresh.auth;
-		nd_vr_auth_adopt(&v->routers[i], &old->routers[i],
+		nd_vr_auth_adopt(nd, &v->routers[i], &old->routers[i],
 		    nd->conf->routers[i].leaving);
 	}
 	memcpy(v->facts, old->facts, sizeof(v->facts));

@@ -250,6 +250,20 @@ vrrp_auth_check(struct vrrp_auth *a, const struct vrrp_packet *p,
 	return check_replay(a, p->f.src, t.seq, clock);
 }
 
+bool
+vrrp_auth_is_last(const struct vrrp_auth *a, const struct vrrp_packet *p)
+{
+	struct vrrp_trailer t;
+
+	ASSERT(p->trailer != NULL);
+	vrrp_trailer_get(&t, p->trailer);
+	for (unsigned i = 0; i < VRRP_AUTH_MARKS; i++)
+		if (a->marks[i].used &&
+		    memcmp(a->marks[i].src, p->f.src, 16) == 0)
+			return a->marks[i].seq == t.seq;
+	return false;
+}
+
 void
 vrrp_auth_adopt(struct vrrp_auth *a, const struct vrrp_auth *old)
 {

@@ -102,6 +102,9 @@ void vrrp_auth_sign(struct vrrp_auth *, uint64_t clock, uint8_t family,
 enum vrrp_reject vrrp_auth_check(struct vrrp_auth *, const struct vrrp_packet *,
     uint64_t clock, int32_t *ahead_s);
 
+/* Of one that was refused as a replay: is it the very one heard last? */
+bool vrrp_auth_is_last(const struct vrrp_auth *, const struct vrrp_packet *);
+
 /* A new configuration goes on where the old one was. */
 void vrrp_auth_adopt(struct vrrp_auth *, const struct vrrp_auth *old);
 
