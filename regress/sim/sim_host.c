@@ -16,6 +16,14 @@ other(struct host *h)
 	return &h->w->host[1 - h->idx];
 }
 
+/* Wall clocks that are synchronized, but for a second. */
+static uint64_t
+wall_of(const struct host *h)
+{
+	return (uint64_t)(h->w->sim->now + h->id * 1000 * MS) +
+	       UINT64_C(1700000000) * 1000000;
+}
+
 int64_t
 local_of(const struct host *h, int64_t t)
 {
@@ -480,6 +488,7 @@ give(struct host *h, struct mail *m)
 	if (m->e.type == ND_EV_VR_TRACK && m->serial != rt_host(h)->reloads)
 		return;
 	m->e.now.us = local_of(h, w->sim->now);
+	m->e.wall_us = wall_of(h);
 	h->waking = false;
 	mix(w, (uint64_t)m->e.type << 8 | h->id);
 	if (m->e.type == ND_EV_MSG) {
@@ -604,6 +613,7 @@ daemon_start(struct host *h)
 		exit(2);
 	say(w, "%s daemon starts (start %u)", h->name, h->gen);
 	e.now.us = local_of(h, w->sim->now);
+	e.wall_us = wall_of(h);
 	e.u.start.seed = rnd(w) | 1;
 	e.u.start.incarnation = rnd(w) | 1;
 	e.u.start.record = h->record_set ? &h->record : NULL;

@@ -3,6 +3,7 @@
  * Stories of virtual routers and of shared addresses.
  */
 #include "sim_vr.h"
+#include "vrrp_packet.h"
 
 #define ADDR(n) "address e" #n " { 192.0.2.10" #n "/24 interface l0 }\n"
 #define BOTH(what, a, b) what #a " on alpha\n" what #b " on bravo\n"
@@ -95,6 +96,27 @@ vr_daemon_is_killed(struct world *w)
 	daemon_start(alpha(w));
 	run_ms(w, 8000);
 	expect(w, bravo_holds(w), "it stays there");
+	scene_end(w);
+}
+
+/* Signed ones say the same; refused is only what the LAN turns round. */
+static void
+vr_signed(struct world *w)
+{
+	struct vr_status s;
+
+	begin(w);
+	daemon_kill(alpha(w));
+	expect(w, run_till(w, bravo_holds, 1500), "bravo holds it");
+	daemon_start(alpha(w));
+	expect(w, run_till(w, alpha_holds, 10000), "and gives it back");
+	run_ms(w, 2000);
+	for (struct host *h = w->host; h < w->host + 2; h++) {
+		nd_router_status(h->nd, rt_host(h)->router_at[0], &s);
+		for (unsigned k = 0; k < VRRP_R_HMAC_REPLAY; k++)
+			expect(w, s.rejects[k] == 0, "reason %u", k);
+		expect(w, s.received > 0, "%s hears the other", h->name);
+	}
 	scene_end(w);
 }
 
@@ -903,10 +925,15 @@ share_standby_and_lan(struct world *w)
 #define FAST VRRP(0, "200ms", 150, 100, "")
 #define SLOW VRRP(0, "1s", 150, 100, "")
 #define BACK VRRP(0, "200ms", 150, 100, "	preempt after 2s\n")
+#define SIGNED \
+	VRRP(0, "200ms", 150, 100, \
+	    "	preempt after 2s\n	hmac { key 1 " \
+	    "sesame-is-a-word-of-six-letters- }\n")
 
 const struct scene scenes_vr[] = {
     {SCENE(vr_node_dies), 0, 0, SLOW},
     {SCENE(vr_daemon_is_killed), 0, 0, FAST},
+    {SCENE(vr_signed), 0, 0, SIGNED},
     {SCENE(vr_lan_cut), 0, 0, FAST},
     {SCENE(vr_adverts_lost_one_way), 0, 0, FAST},
     {SCENE(vr_no_word_passes), 0, 0, FAST},
