@@ -651,6 +651,39 @@ test_version_2(void **state)
 	end(w);
 }
 
+/* What a file holds is a part of the configuration. */
+static void
+test_a_file_with_another_key_is_a_change(void **state)
+{
+	struct conf *running =
+	    parse(0, BETTER(HMAC("key 1 file /k; key 2 " K2 "; sign 1")));
+	struct conf *next = calloc(1, sizeof(*next));
+	struct conf *out = calloc(1, sizeof(*out));
+	struct conf_merge m;
+	char why[256];
+
+	(void)state;
+	assert_true(next != NULL && out != NULL);
+	assert_int_equal(running->n_hmac_keys, 2);
+	assert_string_equal(running->hmac_keys[0].file, "/k");
+	memcpy(running->hmac_keys[0].bytes, K1, 32);
+	running->hmac_keys[0].len = 32;
+	*next = *running;
+	assert_int_equal(
+	    conf_merge(out, running, next, &m, why, sizeof(why)), 0);
+	assert_int_equal(m.kept, 1);
+	next->hmac_keys[0].bytes[31]++;
+	assert_int_equal(
+	    conf_merge(out, running, next, &m, why, sizeof(why)), 0);
+	assert_int_equal(m.changed, 1);
+	assert_string_equal(m.names, ": ~gw");
+	assert_memory_equal(
+	    out->hmac_keys, next->hmac_keys, 2 * sizeof(out->hmac_keys[0]));
+	free(running);
+	free(next);
+	free(out);
+}
+
 int
 main(void)
 {
@@ -670,6 +703,7 @@ main(void)
 	    cmocka_unit_test(test_unicast),
 	    cmocka_unit_test(test_other_addresses),
 	    cmocka_unit_test(test_version_2),
+	    cmocka_unit_test(test_a_file_with_another_key_is_a_change),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
