@@ -35,6 +35,7 @@ struct nd_peer {
 	uint64_t hb_incarnation; /* of the latest heartbeat */
 	int64_t hb_sent_us;
 	int64_t hb_echo_us[HAD_LINKS_MAX]; /* the peer's sent_us last heard */
+	int64_t hb_heard_us; /* the latest of them */
 	monotime_t hb_echo_at[HAD_LINKS_MAX];
 	enum mb_peer verdict;
 	bool stateless_gone;

@@ -88,6 +88,7 @@ meet(struct nd *nd, struct nd_peer *p, uint64_t incarnation)
 		lnk_reset(&p->links[l], nd->now);
 		p->hb_echo_us[l] = 0;
 	}
+	p->hb_heard_us = 0;
 }
 
 void
@@ -201,19 +202,21 @@ hb_flags(struct nd *nd, struct nd_peer *p, uint64_t incarnation,
 }
 
 /*
- * It has heard this node on whatever link, within the lease before it sent
- * this, which may have been on its way for long.  When that was: not before
- * what it echoes was sent, and it had kept that for so long.
+ * R7: what of this node it has heard, on whatever link, was sent then.  That
+ * is told, and nothing is made of the time between: the heartbeat may have
+ * been on its way for long, and the other's clock may have leapt.
  */
 static monotime_t
 heard_by(const struct nd *nd, const struct wire_hb *hb)
 {
-	monotime_t sent = nd->now;
+	const uint64_t mask = (UINT64_C(1) << WIRE_HEARD_BITS) - 1;
+	int64_t ago = (int64_t)(((uint64_t)nd->now.us - hb->heard_us) & mask);
+	monotime_t told = {nd->now.us - ago}, echo = {hb->echo_us};
 
-	if (hb->echo_us != 0)
-		sent = mt_min(
-		    sent, (monotime_t){hb->echo_us + (int64_t)hb->echo_age_us});
-	return mt_add_ms(sent, -(int64_t)nd->conf->t.lease_ms);
+	if (hb->heard_us == 0 || mt_before(told, echo))
+		told = echo;
+	/* 0 would mean just now. */
+	return told.us > 0 ? told : (monotime_t){1};
 }
 
 /*
@@ -255,6 +258,8 @@ heartbeat(struct nd *nd, struct nd_peer *p, uint8_t link,
 	old = !hb_flags(nd, p, h->incarnation, &hb);
 	p->hb_echo_us[link] = hb.sent_us;
 	p->hb_echo_at[link] = nd->now;
+	if (p->hb_heard_us < hb.sent_us)
+		p->hb_heard_us = hb.sent_us;
 	link_changed(nd, p, link,
 	    lnk_heard(
 		&p->links[link], hb.seq, hb.echo_us, hb.echo_age_us, nd->now));
@@ -272,16 +277,9 @@ heartbeat(struct nd *nd, struct nd_peer *p, uint8_t link,
 	in->u.member.u.heard.one_way =
 	    hb.echo_us == 0 ||
 	    hb.echo_age_us > (uint64_t)nd->conf->t.dead_ms * 1000;
-	/* By what came back on this link, or by what came on another. */
-	in->u.member.u.heard.reached.us = hb.echo_us;
+	in->u.member.u.heard.reached = heard_by(nd, &hb);
 	in->u.member.u.heard.unheard =
 	    in->u.member.u.heard.one_way && (hb.flags & WIRE_HB_HEARS) == 0;
-	if ((hb.flags & WIRE_HB_HEARS) != 0) {
-		monotime_t by = heard_by(nd, &hb);
-
-		if (mt_before(in->u.member.u.heard.reached, by))
-			in->u.member.u.heard.reached = by;
-	}
 }
 
 static void
@@ -494,6 +492,7 @@ send_heartbeat(struct nd *nd, struct nd_peer *p, unsigned link)
 	    .lease_ms = nd->conf->t.lease_ms,
 	    .link = (uint8_t)link,
 	    .flags = nd->vouch_told ? WIRE_HB_VOUCHED : 0,
+	    .heard_us = (uint64_t)p->hb_heard_us,
 	    .digest = nd->conf->digest,
 	};
 	uint8_t hdr[WIRE_HDR_LEN], body[WIRE_HB_LEN];

@@ -57,7 +57,9 @@ wire_put_hb(uint8_t buf[WIRE_HB_LEN], const struct wire_hb *hb)
 	put_u32(buf + 28, hb->lease_ms);
 	buf[32] = hb->link;
 	buf[33] = hb->flags;
-	memset(buf + 34, 0, 6);
+	for (unsigned i = 0; i < WIRE_HEARD_BITS / 8; i++)
+		buf[34 + i] =
+		    (uint8_t)(hb->heard_us >> (WIRE_HEARD_BITS - 8 - 8 * i));
 	put_u64(buf + 40, hb->digest);
 }
 
@@ -80,6 +82,9 @@ wire_get_hb(
 	hb->lease_ms = get_u32(buf + 28);
 	hb->link = buf[32];
 	hb->flags = buf[33];
+	hb->heard_us = 0;
+	for (unsigned i = 0; i < WIRE_HEARD_BITS / 8; i++)
+		hb->heard_us = hb->heard_us << 8 | buf[34 + i];
 	hb->digest = get_u64(buf + 40);
 	return 0;
 }

@@ -59,14 +59,17 @@ enum {
  * Heartbeat.  sent_us is the sender's clock; echo_us is the sent_us last heard
  * from the receiver of this message on this link, and echo_age_us how long ago
  * that was, so that the receiver gets a round trip without clocks in step.
+ * heard_us is the latest sent_us that was heard from it on any link; of that
+ * only WIRE_HEARD_BITS are told, the receiver knows the others.
  */
-enum { WIRE_HB_LEN = 48 };
+enum { WIRE_HB_LEN = 48, WIRE_HEARD_BITS = 48 };
 struct wire_hb {
 	uint64_t seq;
 	int64_t sent_us, echo_us;
 	uint32_t echo_age_us;
 	uint32_t lease_ms;
 	uint8_t link, flags;
+	uint64_t heard_us; /* 0 = none */
 	uint64_t digest; /* of the configuration */
 };
 void wire_put_hb(uint8_t buf[WIRE_HB_LEN], const struct wire_hb *);

@@ -118,10 +118,12 @@ static const struct nd_ops ops = {
     .cell = op_cell,
 };
 
+static int64_t booted_us; /* before ms 0 */
+
 static monotime_t
 now(void)
 {
-	return (monotime_t){(1000 + w.ms) * 1000};
+	return (monotime_t){booted_us + (1000 + w.ms) * 1000};
 }
 
 static void
@@ -141,18 +143,17 @@ run(int64_t ms)
 	}
 }
 
-/* A heartbeat of bravo, sent at that time of its clock. */
+/* A heartbeat of bravo. */
 static void
-hears_bravo_of(int64_t sent_us, uint8_t flags)
+bravo_says(struct wire_hb hb)
 {
 	struct wire_hdr h = {.core = WIRE_HEARTBEAT,
 	    .sender = BRAVO,
 	    .incarnation = INCARNATION};
-	struct wire_hb hb = {
-	    .seq = 1, .sent_us = sent_us, .link = 1, .flags = flags};
 	struct nd_event e = {.type = ND_EV_MSG, .peer = BRAVO};
 	uint8_t bytes[WIRE_HDR_LEN + WIRE_HB_LEN];
 
+	hb.seq = hb.link = 1;
 	wire_put_hdr(bytes, &h);
 	wire_put_hb(bytes + WIRE_HDR_LEN, &hb);
 	e.u.msg.kind = ND_HB;
@@ -160,6 +161,13 @@ hears_bravo_of(int64_t sent_us, uint8_t flags)
 	e.u.msg.bytes = bytes;
 	e.u.msg.len = sizeof(bytes);
 	step(e);
+}
+
+/* Sent at that time of its clock. */
+static void
+hears_bravo_of(int64_t sent_us, uint8_t flags)
+{
+	bravo_says((struct wire_hb){.sent_us = sent_us, .flags = flags});
 }
 
 static void
@@ -312,6 +320,80 @@ R3_elected_address_is_no_evidence(void **state)
 	assert_int_equal(w.cells[MB_EV_ADVERT], 1);
 }
 
+/* How long ago bravo heard what it heard last, in us. */
+static int64_t
+unheard_us(void)
+{
+	struct mb_status m;
+
+	mb_status(w.nd->member, &m);
+	return mt_sub_us(now(), m.peers[0].mutual);
+}
+
+/*
+ * Bravo says on a link that it hears this node on another.  What it heard was
+ * sent when it says, however long the word was on its way, and whatever bravo's
+ * clock made of the time: it leapt three seconds meanwhile.
+ */
+static void
+R7_counts_from_what_was_heard(void **state)
+{
+	int64_t lease_us = w.conf->t.lease_ms * INT64_C(1000);
+	struct wire_hb hb = {.sent_us = 2, .flags = WIRE_HB_HEARS};
+
+	(void)state;
+	w.ms += 10000;
+	hb.echo_us = now().us - 5000000;
+	hb.echo_age_us = 8000000;
+	hb.heard_us = (uint64_t)(now().us - 2 * lease_us);
+	bravo_says(hb);
+	assert_int_equal(unheard_us(), 2 * lease_us);
+	/* An older word that comes later changes nothing. */
+	hb.heard_us = (uint64_t)(now().us - 3 * lease_us);
+	bravo_says(hb);
+	assert_int_equal(unheard_us(), 2 * lease_us);
+	/* What comes back on the link itself counts as well. */
+	hb.echo_us = now().us - 30000;
+	hb.echo_age_us = 10000;
+	bravo_says(hb);
+	assert_int_equal(unheard_us(), 30000);
+	/* Who says that it hears, but not what, says nothing. */
+	w.ms += 1000;
+	hb.heard_us = 0;
+	hb.echo_us = 0;
+	bravo_says(hb);
+	assert_int_equal(unheard_us(), 1030000);
+}
+
+/* Not all bits of the time are told, and this machine has been up for long. */
+static int
+setup_after_nine_years(void **state)
+{
+	booted_us = (INT64_C(1) << WIRE_HEARD_BITS) - 1005000;
+	return setup(state);
+}
+
+static int
+teardown_nine_years(void **state)
+{
+	booted_us = 0;
+	return teardown(state);
+}
+
+static void
+R7_counts_after_nine_years_as_well(void **state)
+{
+	struct wire_hb hb = {.sent_us = 2, .flags = WIRE_HB_HEARS};
+
+	(void)state;
+	assert_true(now().us >> WIRE_HEARD_BITS == 0);
+	hb.heard_us = (uint64_t)now().us;
+	w.ms += 20;
+	assert_true(now().us >> WIRE_HEARD_BITS == 1);
+	bravo_says(hb);
+	assert_int_equal(unheard_us(), 20000);
+}
+
 /* What only a daemon sends counts at once; what nobody knows never does. */
 static void
 R3_advert_counts_at_once(void **state)
@@ -460,6 +542,9 @@ main(void)
 	    T(R3_asks_while_it_is_undecided),
 	    T(R3_own_address_is_no_evidence),
 	    T(R3_elected_address_is_no_evidence),
+	    T(R7_counts_from_what_was_heard),
+	    cmocka_unit_test_setup_teardown(R7_counts_after_nine_years_as_well,
+		setup_after_nine_years, teardown_nine_years),
 	    T(R3_advert_counts_at_once),
 	    T(R9_outside_is_told_as_one),
 	    T(R9_an_older_heartbeat_takes_nothing_back),

@@ -76,6 +76,7 @@ heartbeat_round_trips_and_refuses(void **state)
 	    .lease_ms = 300,
 	    .link = 1,
 	    .flags = WIRE_HB_VOUCHED,
+	    .heard_us = 0xabcdef0123456789,
 	    .digest = 0xfedcba9876543210};
 	struct wire_hb got;
 	uint8_t buf[WIRE_HB_LEN + 1];
@@ -89,6 +90,7 @@ heartbeat_round_trips_and_refuses(void **state)
 	assert_true(got.echo_us == hb.echo_us && got.echo_age_us == 99);
 	assert_true(got.lease_ms == 300 && got.link == 1 && got.flags == 1);
 	assert_true(got.digest == hb.digest);
+	assert_true(got.heard_us == 0xef0123456789);
 	assert_int_equal(wire_get_hb(&got, buf, WIRE_HB_LEN - 1, &why), -1);
 	assert_string_equal(why, "heartbeat of a wrong length");
 	buf[32] = HAD_LINKS_MAX;
