@@ -113,4 +113,8 @@ check "it is counted" wait_for 2 has_rejected alpha hmac-missing $((forged + 3))
 check "alpha has it still" state alpha ACTIVE
 had_kill alpha
 check "alpha is killed: bravo has it" wait_for 3 state bravo ACTIVE
+had_stop bravo
+on bravo chmod 604 /etc/had/two
+refuse "with a file that others may read bravo does not start" had_start bravo
+check "and says why" log_has bravo "router gw: key 1: file /etc/had/two: mode 0604"
 done_testing
