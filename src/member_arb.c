@@ -83,6 +83,7 @@ demote_at(const struct mb *m, const struct peer *p)
  * It has demoted itself by then.  It counts from what it knows to have been
  * heard, which is not after the last that was; while it says that it hears
  * nothing, from what it heard last: before the lease that it said so after.
+ * Unless it was answered since: it said so before it had the answer.
  */
 static monotime_t
 take_at(const struct mb *m, const struct peer *p)
@@ -90,7 +91,8 @@ take_at(const struct mb *m, const struct peer *p)
 	monotime_t from = p->word;
 
 	if (p->deaf.us != 0 && mb_ago_ms(m, p->word) < m->conf.dead_ms)
-		from = mt_min(from, p->deaf);
+		from = mt_min(from,
+		    mt_before(p->deaf, p->answered) ? p->answered : p->deaf);
 	return mt_add_ms(from, m->conf.takeover_ms);
 }
 

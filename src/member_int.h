@@ -80,6 +80,7 @@ struct peer {
 	monotime_t deaf; /* it has heard nothing since then; us 0 = it hears */
 	monotime_t deaf_word; /* when it said so last */
 	monotime_t reached; /* it has heard what was sent at that time */
+	monotime_t answered; /* its question, because of which it goes on */
 	monotime_t kernel; /* its kernel answered last */
 	monotime_t kernel_since; /* and ever since, without a long gap */
 	bool aborted;

@@ -555,13 +555,14 @@ mb_pair_view(struct mb *m, struct peer *p, const struct mb_msg *v)
 	}
 	try_pair(m, p);
 	/*
-	 * Whoever is answered goes on because of it: it is not silent, and
-	 * hears this node.
+	 * Whoever is answered goes on because of it: it is not silent.  That
+	 * it hears this node it does not say: the question may have been on
+	 * its way for long, and its sender have gone on meanwhile.
 	 */
 	if (v->challenge != 0 && m->goal != GOAL_ALONE &&
 	    (m->self == MB_PAIRED || m->self == MB_STOPPING)) {
 		p->unheard = false;
-		p->reached = m->now;
+		p->answered = m->now;
 		mb_peer_heard(m, p, p->incarnation);
 	}
 	/*

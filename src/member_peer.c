@@ -191,7 +191,9 @@ mb_peer_heard(struct mb *m, struct peer *p, uint64_t incarnation)
 	else if (p->deaf.us == 0)
 		p->deaf = mt_add_ms(m->now, -(int64_t)m->conf.lease_ms);
 	if (is_unheard(m, p)) {
-		p->last = mt_min(p->last, p->reached);
+		p->last = mt_min(p->last, mt_before(p->reached, p->answered)
+					      ? p->answered
+					      : p->reached);
 		if (p->verdict == MB_PEER_ALIVE && !mb_peer_fresh(m, p))
 			mb_say(m, HAD_WARN, "R7",
 			    "%s is heard, but has not heard this node for "
@@ -239,7 +241,7 @@ mb_peer_incarnation(
 	p->tell_at = m->now;
 	p->aborted = p->late_death = false;
 	p->refused = 0;
-	p->reached = p->beat = (monotime_t){0};
+	p->reached = p->answered = p->beat = (monotime_t){0};
 	p->unheard = p->pair_waits = false;
 	p->deaf = (monotime_t){0};
 	if (p->asked_verify)

@@ -303,6 +303,106 @@ R8_who_answers_is_not_silent(void **state)
 	assert_null(strstr(w.nodes[BRAVO].notes, "[R14]"));
 }
 
+/*
+ * Bravo stood still for less than dead and asks; alpha gets the question, and
+ * bravo nothing any more.
+ */
+static void
+ask_alpha(void)
+{
+	struct mb_event e = {.type = MB_EV_GAP};
+
+	lease_pair();
+	freeze(BRAVO);
+	run(LEASE + HEARTBEAT);
+	w.nodes[BRAVO].frozen = false;
+	e.u.gap.us = mt_sub_us(at(w.now), w.nodes[BRAVO].frozen_at);
+	step(BRAVO, e);
+	expect(BRAVO, DOUBT, ALIVE);
+	cut_both(true);
+}
+
+static monotime_t
+heard_of_alpha(void)
+{
+	struct mb_status s;
+
+	mb_status(w.nodes[ALPHA].mb, &s);
+	return s.peers[0].mutual;
+}
+
+static void
+alpha_gets_the_questions(void)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < w.n_queue; i++) {
+		struct packet p = w.queue[i];
+
+		if (p.to != ALPHA)
+			continue;
+		step(ALPHA, (struct mb_event){.type = MB_EV_MSG,
+				.u.msg = {p.from, p.bytes, p.len}});
+		n++;
+	}
+	w.n_queue = 0;
+	assert_true(n > 0);
+}
+
+/*
+ * A question may be old: that it comes does not mean that who asked it has
+ * heard anything since, and alpha counts on.
+ */
+static void
+R7_a_question_is_no_sign_of_being_heard(void **state)
+{
+	monotime_t before;
+
+	(void)state;
+	ask_alpha();
+	before = heard_of_alpha();
+	assert_true(mt_before(before, at(w.now - LEASE + 1)));
+	alpha_gets_the_questions();
+	assert_true(heard_of_alpha().us == before.us);
+	expect(ALPHA, PAIRED, ALIVE);
+}
+
+/*
+ * What was on its way says that bravo hears nothing, but bravo is answered: it
+ * goes on from then, and so counts alpha.
+ */
+static void
+unheard_by_bravo(int ms)
+{
+	struct mb_event e = {.type = MB_EV_HEARD};
+
+	e.u.heard.from = BRAVO;
+	e.u.heard.incarnation = w.nodes[BRAVO].incarnation;
+	e.u.heard.epoch = w.nodes[BRAVO].epoch;
+	e.u.heard.one_way = e.u.heard.unheard = true;
+	for (; ms > 0; ms -= HEARTBEAT) {
+		step(ALPHA, e);
+		run(HEARTBEAT);
+	}
+}
+
+static void
+R7_an_answer_is_newer_than_a_late_word(void **state)
+{
+	(void)state;
+	ask_alpha();
+	alpha_gets_the_questions();
+	unheard_by_bravo(DEAD - HEARTBEAT);
+	expect(ALPHA, PAIRED, ALIVE);
+	unheard_by_bravo(HEARTBEAT);
+	expect(ALPHA, PAIRED, SILENT);
+	verdict(ALPHA, MB_VERDICT_LEASE);
+	unheard_by_bravo(TAKEOVER - DEAD - HEARTBEAT);
+	expect(ALPHA, PAIRED, SILENT);
+	unheard_by_bravo(2 * HEARTBEAT);
+	expect(ALPHA, ALONE, GONE);
+}
+
 /* This node was deaf, and mute as well: what the peer has heard is as old. */
 static void
 R7_mute_while_it_stood_still(void **state)
@@ -710,6 +810,8 @@ main(void)
 	    T(R3_off),
 	    T(R3_off_while_in_doubt),
 	    T(R8_who_answers_is_not_silent),
+	    T(R7_a_question_is_no_sign_of_being_heard),
+	    T(R7_an_answer_is_newer_than_a_late_word),
 	    T(R3_dead_too_late),
 	    T(R3_dead_without_a_lease),
 	    T(R3_dead_at_once),
