@@ -259,6 +259,8 @@ on_reach(struct vr *v, const struct vr_event *ev)
 		  i->reach.peer_lan_ok != b->peer_lan_ok;
 	if (b->life != VR_PEER_ALIVE)
 		i->meeting++;
+	if (b->life != VR_PEER_DEAD || i->reach.life != VR_PEER_DEAD)
+		i->speaks = false;
 	i->reach = *b;
 	i->reach_until = mt_add_ms(v->now, v->reach_ms);
 }

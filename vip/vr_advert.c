@@ -181,6 +181,8 @@ accept(struct vr *v, struct vr_r *r, const struct vr_advert *a)
 		r->counter = a->counter;
 	if (is_farewell(r, a))
 		r->farewells_received++;
+	else if (vr_is_peer(r, a->src))
+		v->ifs[r->conf.ifx].speaks = true;
 	return true;
 }
 

@@ -94,6 +94,7 @@ struct vr_if {
 	struct vr_reach reach;
 	monotime_t reach_until;
 	uint64_t meeting; /* with the peer; another one after its silence */
+	bool speaks; /* the peer is dead, but advertises since */
 };
 
 struct vr {

@@ -8,7 +8,10 @@
 
 #include "vr_int.h"
 
-/* What was told is true as long as the peer is known to live, and void then. */
+/*
+ * What was told is true as long as the peer is known to live, and void then.
+ * A dead one that advertises has begun anew, as nobody's peer yet.
+ */
 static enum vr_life
 peer_life(const struct vr *v, const struct vr_r *r)
 {
@@ -18,6 +21,8 @@ peer_life(const struct vr *v, const struct vr_r *r)
 		return VR_PEER_UNKNOWN;
 	if (i->reach.life == VR_PEER_ALIVE &&
 	    (!r->peer_known || r->peer_met != i->meeting))
+		return VR_PEER_UNKNOWN;
+	if (i->reach.life == VR_PEER_DEAD && i->speaks)
 		return VR_PEER_UNKNOWN;
 	return i->reach.life;
 }

@@ -72,6 +72,40 @@ group_waits_for_all(void **state)
 	expect("@63609.375 b=ACTIVE; take b; a=ACTIVE; take a;");
 }
 
+/*
+ * The same of a peer that is known to be dead: its new daemon advertises before
+ * it is anybody's peer again.  Else two such nodes, each better by another
+ * router of the group, would drive each other out thousands of times a second.
+ */
+static void
+group_waits_for_a_dead_peer_that_speaks(void **state)
+{
+	int64_t t;
+	uint16_t i;
+
+	(void)state;
+	begin_pair();
+	s->quiet = true;
+	for (i = 0; i < 2; i++) {
+		reach_is(i, VR_PEER_ALIVE, true, true);
+		peer_says((uint16_t)(i == 0 ? A : B), false, true, false, 100);
+		reach_is(i, VR_PEER_DEAD, true, true);
+	}
+	for (t = 1000; t <= 20000; t += 250) {
+		at(t);
+		reach_is(0, VR_PEER_DEAD, true, true);
+		reach_is(1, VR_PEER_DEAD, true, true);
+		if (t % 1000 != 0)
+			continue;
+		hear(A, 2, 50); /* A would preempt */
+		hear(B, 2, 200);
+	}
+	expect("");
+	noted("another of its sync group hears a better master");
+	run(23610);
+	expect("@23609.375 b=ACTIVE; take b; a=ACTIVE; take a;");
+}
+
 /* What gave way for a better one takes from a worse one, all of it. */
 static void
 group_preempts_again(void **state)
@@ -474,6 +508,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    T(group_takes),
 	    T(group_waits_for_all),
+	    T(group_waits_for_a_dead_peer_that_speaks),
 	    T(group_preempts_again),
 	    T(group_falls),
 	    T(group_starts_whole),
