@@ -337,11 +337,13 @@ TESTBINS := $(patsubst regress/unit/%.c,$(O)/unit/%,$(TESTS))
 TOOLBINS := $(patsubst %.c,$(O)/tools/%,$(notdir $(TOOLS)))
 
 .PHONY: all install check lint unit sim fuzz fuzzbins lab bench bench-vip demo deps clean \
-	tests asan-tests mutants
+	tests lab-tools asan-tests mutants
 .SECONDARY:
 all: $(BINS)
 
-tests: $(TESTBINS) $(SIMBIN) $(TOOLBINS)
+tests: $(TESTBINS) $(SIMBIN) lab-tools
+
+lab-tools: $(TOOLBINS)
 
 $(O)/%.o: %.c Makefile
 	@mkdir -p $(@D)
@@ -509,7 +511,7 @@ bench-vip: $(DEPS_STAMP)
 	$(Q)regress/bench/run vip-fault vip-dup vip-many vip-pair
 
 demo: $(DEPS_STAMP)
-	$(Q)$(MAKE) --no-print-directory all tests
+	$(Q)$(MAKE) --no-print-directory all lab-tools
 	$(Q)regress/demo/run
 
 # Built thrice: as released, by the other compiler, and with sanitizers.
