@@ -31,7 +31,9 @@ hears(const struct nd *nd, const struct nd_vr_router *r)
 /*
  * Its word that it lost the LAN is void when its adverts, of any router there,
  * still come long after that: what it said since does not pass.  If it does,
- * and the word is true, the peer gives way by itself.
+ * and the word is true, the peer gives way by itself.  But not to one that has
+ * lost the LAN as well: to this one nothing is given, either, as long as the
+ * other's heartbeats say that it reaches no ping node.
  */
 static bool
 peer_lan_ok(const struct nd *nd, const struct nd_vr_router *r)
@@ -40,6 +42,9 @@ peer_lan_ok(const struct nd *nd, const struct nd_vr_router *r)
 
 	if (nd->vr->peer_lan_ok[r->ifx])
 		return true;
+	if (!lan_ok(nd, r->ifx) && nd->conf->n_pings > 0 &&
+	    !nd->peers[0].pings_any)
+		return false;
 	for (uint16_t i = 0; i < nd->vr->n; i++) {
 		const struct nd_vr_router *o = &nd->vr->routers[i];
 

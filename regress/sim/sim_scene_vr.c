@@ -438,9 +438,18 @@ vr_survivor_blinks(struct world *w)
 	scene_end(w);
 }
 
+/* Transitions of routers 0 and 1, on both. */
+static uint64_t
+all_moves(struct world *w)
+{
+	return moves(alpha(w), 0) + moves(bravo(w), 0) + moves(alpha(w), 1) +
+	       moves(bravo(w), 1);
+}
+
 /*
- * Neither reached a ping node, now both do; but what alpha says of that does
- * not pass, while its adverts do.
+ * Neither reaches a ping node: that is no reason to give anything to the other,
+ * though each hears the other's adverts.  Then both do; but what alpha says of
+ * that does not pass, while its adverts do.
  */
 static void
 vr_old_word_of_the_lan(struct world *w)
@@ -453,6 +462,9 @@ vr_old_word_of_the_lan(struct world *w)
 	alpha(w)->ping_cut = true;
 	run_ms(w, 1000);
 	expect(w, alpha_holds(w), "alpha holds it on");
+	n = all_moves(w);
+	run_ms(w, 3000);
+	expect(w, all_moves(w) == n, "each keeps what it has");
 	for (unsigned l = 0; l < LINKS; l++)
 		for (unsigned d = 0; d < HOSTS; d++)
 			w->link[l].dir[d].clogged = true;
@@ -488,14 +500,6 @@ static bool
 bravo_holds_2(struct world *w)
 {
 	return holder(w, 2) == 1;
-}
-
-/* Transitions of routers 0 and 1, on both. */
-static uint64_t
-all_moves(struct world *w)
-{
-	return moves(alpha(w), 0) + moves(bravo(w), 0) + moves(alpha(w), 1) +
-	       moves(bravo(w), 1);
 }
 
 static bool
