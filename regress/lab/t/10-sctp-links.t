@@ -3,6 +3,7 @@
 # What links do to the transport: silent loss, one-way loss, carrier, paths
 # that are missing at first, and packets that take the wrong cable.
 # lab: timeout 180
+# lab: long
 . "$LAB_ROOT/regress/lab/lib.sh"
 . "$LAB_ROOT/regress/lab/lib_sctp.sh"
 
