@@ -151,6 +151,6 @@ compare_all() { # advert-ms text
 }
 
 check "nodes" nodes_up
-compare_all 100 100ms 7
+compare_all 100 100ms 15
 compare_all 1000 1s 3
 done_testing
