@@ -11,18 +11,6 @@
 
 static const char hex_prefix[] = "hex:";
 
-static int
-hex_digit(char ch)
-{
-	if (ch >= '0' && ch <= '9')
-		return ch - '0';
-	if (ch >= 'a' && ch <= 'f')
-		return ch - 'a' + 10;
-	if (ch >= 'A' && ch <= 'F')
-		return ch - 'A' + 10;
-	return -1;
-}
-
 static uint8_t
 scan_hex(const char *hex, uint8_t bytes[CONF_HMAC_MAX], const char **why)
 {
@@ -32,7 +20,8 @@ scan_hex(const char *hex, uint8_t bytes[CONF_HMAC_MAX], const char **why)
 	if (n % 2 != 0 || n / 2 < CONF_HMAC_MIN || n / 2 > CONF_HMAC_MAX)
 		return 0;
 	for (size_t i = 0; i < n; i += 2) {
-		int high = hex_digit(hex[i]), low = hex_digit(hex[i + 1]);
+		int high = conf_hex_digit(hex[i]);
+		int low = conf_hex_digit(hex[i + 1]);
 
 		if (high < 0 || low < 0)
 			return 0;

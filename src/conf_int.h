@@ -200,6 +200,7 @@ bool conf_text(struct conf_parser *, char *dst, size_t size, const char *what);
 bool conf_name(struct conf_parser *, char *dst, size_t size, const char *what);
 bool conf_path(struct conf_parser *, char *dst, size_t size, const char *what);
 bool conf_ifname(struct conf_parser *, char dst[16]);
+int conf_hex_digit(char); /* its value; -1: it is none */
 bool conf_uint(struct conf_parser *, uint32_t min, uint32_t max, uint32_t *);
 bool conf_duration(
     struct conf_parser *, uint32_t min_ms, uint32_t max_ms, uint32_t *ms);

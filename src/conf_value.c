@@ -344,8 +344,8 @@ conf_rate(struct conf_parser *p, uint32_t *kib)
 	return true;
 }
 
-static int
-hex_digit(char ch)
+int
+conf_hex_digit(char ch)
 {
 	if (ch >= '0' && ch <= '9')
 		return ch - '0';
@@ -369,11 +369,11 @@ conf_key(struct conf_parser *p, uint8_t key[32])
 	    strlen(hex) != 64)
 		goto wrong;
 	for (i = 0; i < 64; i++) {
-		if (hex_digit(hex[i]) < 0)
+		if (conf_hex_digit(hex[i]) < 0)
 			goto wrong;
 		if (i % 2 == 1)
-			out[i / 2] = (uint8_t)(hex_digit(hex[i - 1]) << 4 |
-					       hex_digit(hex[i]));
+			out[i / 2] = (uint8_t)(conf_hex_digit(hex[i - 1]) << 4 |
+					       conf_hex_digit(hex[i]));
 	}
 	memcpy(key, out, sizeof(out));
 	conf_next(p);

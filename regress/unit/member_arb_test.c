@@ -233,17 +233,19 @@ R7_a_late_word_ends_no_wait(void **state)
 	expect(BRAVO, ALONE, GONE);
 }
 
+/* The other node says for so long that it hears nothing of node. */
 static void
-unheard_by_alpha(int ms)
+unheard(uint8_t node, int ms)
 {
+	uint8_t other = node == ALPHA ? BRAVO : ALPHA;
 	struct mb_event e = {.type = MB_EV_HEARD};
 
-	e.u.heard.from = ALPHA;
-	e.u.heard.incarnation = w.nodes[ALPHA].incarnation;
-	e.u.heard.epoch = w.nodes[ALPHA].epoch;
+	e.u.heard.from = other;
+	e.u.heard.incarnation = w.nodes[other].incarnation;
+	e.u.heard.epoch = w.nodes[other].epoch;
 	e.u.heard.one_way = e.u.heard.unheard = true;
 	for (; ms > 0; ms -= HEARTBEAT) {
-		step(BRAVO, e);
+		step(node, e);
 		run(HEARTBEAT);
 	}
 }
@@ -258,12 +260,12 @@ R7_a_pause_between_words_counts_anew(void **state)
 	(void)state;
 	lease_pair();
 	cut_both(true);
-	unheard_by_alpha(HEARTBEAT);
+	unheard(BRAVO, HEARTBEAT);
 	run(DEAD);
 	verdict(BRAVO, MB_VERDICT_LEASE);
-	unheard_by_alpha(TAKEOVER - LEASE - HEARTBEAT);
+	unheard(BRAVO, TAKEOVER - LEASE - HEARTBEAT);
 	expect(BRAVO, PAIRED, SILENT);
-	unheard_by_alpha(2 * HEARTBEAT);
+	unheard(BRAVO, 2 * HEARTBEAT);
 	expect(BRAVO, ALONE, GONE);
 }
 
@@ -372,34 +374,19 @@ R7_a_question_is_no_sign_of_being_heard(void **state)
  * goes on from then, and so counts alpha.
  */
 static void
-unheard_by_bravo(int ms)
-{
-	struct mb_event e = {.type = MB_EV_HEARD};
-
-	e.u.heard.from = BRAVO;
-	e.u.heard.incarnation = w.nodes[BRAVO].incarnation;
-	e.u.heard.epoch = w.nodes[BRAVO].epoch;
-	e.u.heard.one_way = e.u.heard.unheard = true;
-	for (; ms > 0; ms -= HEARTBEAT) {
-		step(ALPHA, e);
-		run(HEARTBEAT);
-	}
-}
-
-static void
 R7_an_answer_is_newer_than_a_late_word(void **state)
 {
 	(void)state;
 	ask_alpha();
 	alpha_gets_the_questions();
-	unheard_by_bravo(DEAD - HEARTBEAT);
+	unheard(ALPHA, DEAD - HEARTBEAT);
 	expect(ALPHA, PAIRED, ALIVE);
-	unheard_by_bravo(HEARTBEAT);
+	unheard(ALPHA, HEARTBEAT);
 	expect(ALPHA, PAIRED, SILENT);
 	verdict(ALPHA, MB_VERDICT_LEASE);
-	unheard_by_bravo(TAKEOVER - DEAD - HEARTBEAT);
+	unheard(ALPHA, TAKEOVER - DEAD - HEARTBEAT);
 	expect(ALPHA, PAIRED, SILENT);
-	unheard_by_bravo(2 * HEARTBEAT);
+	unheard(ALPHA, 2 * HEARTBEAT);
 	expect(ALPHA, ALONE, GONE);
 }
 
